@@ -1,0 +1,48 @@
+extension Buffer {
+  /// Appends the number in decimal: no sign for what is not negative, no leading zeroes.
+  public mutating func appendDecimal(_ number: some FixedWidthInteger) {
+    var rest = number.magnitude
+    if number < 0 { append(0x2D) }
+    var digits = 1
+    var scale = rest
+    while scale >= 10 {
+      scale /= 10
+      digits += 1
+    }
+    let start = count
+    for _ in 0..<digits { append(0x30) }
+    for place in 1...digits {
+      replace(at: start + digits - place, with: 0x30 + UInt8(truncatingIfNeeded: rest % 10))
+      rest /= 10
+    }
+  }
+
+  /// Appends the number with zeroes in front up to `width` digits.
+  /// - Parameter number: zero or more.
+  public mutating func appendDecimal(_ number: Int, width: Int) {
+    precondition(number >= 0)
+    var limit = 10
+    for _ in 1..<max(width, 1) {
+      if number < limit { append(0x30) }
+      limit *= 10
+    }
+    appendDecimal(number)
+  }
+}
+
+extension UInt64 {
+  /// Decimal digits only, all of the bytes: no sign, no white space, no empty text; `nil` too for what does not fit.
+  public init?(decimal bytes: Span<UInt8>) {
+    guard !bytes.isEmpty else { return nil }
+    var value: UInt64 = 0
+    for index in bytes.indices {
+      let digit = bytes[index] &- 0x30
+      guard digit < 10 else { return nil }
+      let (tens, overflow) = value.multipliedReportingOverflow(by: 10)
+      let (sum, carry) = tens.addingReportingOverflow(UInt64(digit))
+      if overflow || carry { return nil }
+      value = sum
+    }
+    self = value
+  }
+}
