@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
+#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
@@ -22,3 +23,8 @@ static inline int chatelaine_ssl_set_tlsext_host_name(SSL *ssl, const char *name
   return (int)SSL_set_tlsext_host_name(ssl, name);
 }
 static inline void chatelaine_ssl_ctx_set_read_ahead(SSL_CTX *ctx, int yes) { SSL_CTX_set_read_ahead(ctx, yes); }
+// 64-bit option macros.
+static inline void chatelaine_ssl_ctx_set_safe_options(SSL_CTX *ctx) {
+  SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+}
+static inline int chatelaine_err_get_reason(unsigned long code) { return ERR_GET_REASON(code); }
