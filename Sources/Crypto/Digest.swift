@@ -1,0 +1,47 @@
+public import Bytes
+internal import COpenSSL
+
+/// A hash being computed; `finish` gives it out and starts the next one, so that one object serves many messages.
+@safe public final class Digest {
+  public let algorithm: HashAlgorithm
+  private let context: OpaquePointer
+
+  public init(_ algorithm: HashAlgorithm) {
+    self.algorithm = algorithm
+    guard let context = unsafe EVP_MD_CTX_new() else { fatalError("out of memory") }
+    unsafe self.context = unsafe context
+    reset()
+  }
+
+  deinit {
+    unsafe EVP_MD_CTX_free(context)
+  }
+
+  /// Forgets what was added since the last `finish`.
+  public func reset() {
+    guard unsafe EVP_DigestInit_ex2(context, algorithm.method, nil) == 1 else { fatalError("hash cannot start") }
+  }
+
+  public func update(_ bytes: Span<UInt8>) {
+    let done = unsafe bytes.withUnsafeBytes { unsafe EVP_DigestUpdate(context, $0.baseAddress, $0.count) }
+    guard done == 1 else { fatalError("hash cannot go on") }
+  }
+
+  /// Appends the `algorithm.digestCount` bytes of the digest.
+  public func finish(into buffer: inout Buffer) {
+    unsafe buffer.write(upTo: algorithm.digestCount) { room in
+      var count: UInt32 = 0
+      let start = unsafe room.baseAddress?.assumingMemoryBound(to: UInt8.self)
+      guard unsafe EVP_DigestFinal_ex(context, start, &count) == 1 else { fatalError("hash cannot end") }
+      return Int(count)
+    }
+    reset()
+  }
+
+  /// Appends the digest of one message.
+  public static func append(_ algorithm: HashAlgorithm, of bytes: Span<UInt8>, to buffer: inout Buffer) {
+    let digest = Digest(algorithm)
+    digest.update(bytes)
+    digest.finish(into: &buffer)
+  }
+}
