@@ -1,0 +1,27 @@
+extension BuiltIn {
+  /// The same text as `config/connectors/basic.jsonc`; a test holds them together.
+  static let basic = BuiltIn(
+    name: "basic",
+    text: #"""
+      {
+        "connector": "basic",
+        "title": "User name and password (RFC 7617)",
+        "secrets": {
+          "username": { "about": "user name, without a colon" },
+          "password": { "about": "password; empty where a key alone is the user name" },
+        },
+        "set": {
+          "headers": { "Authorization": "Basic ${base64(concat(secret.username, ':', secret.password))}" },
+        },
+        "vectors": [
+          {
+            "name": "RFC 7617 section 2",
+            "request": { "target": "/" },
+            "secrets": { "username": "Aladdin", "password": "open sesame" },
+            "expect": { "headers": { "Authorization": "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==" } },
+          },
+        ],
+      }
+
+      """#)
+}

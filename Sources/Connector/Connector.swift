@@ -1,0 +1,134 @@
+public import JSON
+
+/// A vendor's recipe, read from a file and checked: what it needs, what it signs and where it goes.
+///
+/// It holds no secret and never changes, so all threads share one. A `Signer` puts it to work.
+public final class Connector: Sendable {
+  public let name: String
+  public let title: String
+  public let secrets: [Parameter]
+  public let options: [Parameter]
+  /// Bodies are buffered up to the route's limit when true, and stream when not.
+  public let readsBody: Bool
+  /// Whether `nonce` or `uuid` is used: `RequestEntropy` must then be random.
+  public let readsEntropy: Bool
+  public let readsSubject: Bool
+  let readsTime: Bool
+  /// Headers whose values expressions use, in lower case.
+  public let readHeaders: [String]
+  public let changesQuery: Bool
+  public let changesBody: Bool
+
+  let program: Program
+  let values: [Definition]
+  let headers: [Target]
+  let query: [Target]
+  let body: [Target]
+  let bodyKind: BodyKind
+  let readsQuery: Bool
+
+  enum BodyKind: Sendable {
+    case json, form
+  }
+
+  /// A request is changed in this order, and what is read is as it stands then: headers sign the query and body as sent.
+  enum Phase: UInt8, Comparable, Sendable {
+    case body, query, headers
+
+    static func < (a: Phase, b: Phase) -> Bool { a.rawValue < b.rawValue }
+  }
+
+  /// One of `values`, with the first phase that needs it.
+  struct Definition: Sendable {
+    var name: String
+    var node: Int
+    var phase = Phase.headers
+  }
+
+  /// One entry of `set`.
+  struct Target: Sendable {
+    /// Text and options only.
+    var name: Int
+    var node: Int
+    /// Left out when its value is absent; written with a `?` after the name.
+    var isOptional: Bool
+  }
+
+  /// Checked parts, as the reader found them.
+  struct Parts {
+    var name = ""
+    var title = ""
+    var secrets: [Parameter] = []
+    var options: [Parameter] = []
+    var values: [Definition] = []
+    var headers: [Target] = []
+    var query: [Target] = []
+    var body: [Target] = []
+    var bodyKind = BodyKind.json
+  }
+
+  init(_ parts: Parts, scope: Scope, program: Program) {
+    name = parts.name
+    title = parts.title
+    secrets = parts.secrets
+    options = parts.options
+    headers = parts.headers
+    query = parts.query
+    body = parts.body
+    bodyKind = parts.bodyKind
+    changesQuery = !parts.query.isEmpty
+    changesBody = !parts.body.isEmpty
+    readsBody = scope.reads.body || !parts.body.isEmpty
+    readsQuery = scope.reads.query
+    readsEntropy = scope.reads.entropy
+    readsSubject = scope.reads.subject
+    readsTime = scope.reads.time
+    readHeaders = scope.readHeaders
+    self.program = program
+    var values = parts.values
+    for target in parts.body { program.mark(target.node, .body, &values) }
+    for target in parts.query { program.mark(target.node, .query, &values) }
+    self.values = values
+  }
+
+  /// Reads, checks and tests a connector: its own vectors are run, and a wrong one is an error like any other.
+  /// - Parameters:
+  ///   - source: the file's bytes, JSON with comments.
+  ///   - file: its name in messages.
+  /// - Returns: nil in place of a connector that has an error; warnings come with one.
+  public static func compile(source: [UInt8], file: String) -> (connector: Connector?, diagnostics: [Diagnostic]) {
+    var reader = ConnectorReader(Source(file: file, bytes: source))
+    let connector = reader.read()
+    return (connector, Diagnostic.sorted(reader.diagnostics))
+  }
+}
+
+/// A secret or option that a route gives to its connector.
+public struct Parameter: Sendable, Equatable {
+  public let name: String
+  /// What it is, for people.
+  public let about: String
+  public let defaultValue: String?
+  /// Whether the route must give it: false with a default, and for an option that may be absent.
+  public let required: Bool
+
+  public init(name: String, about: String, defaultValue: String? = nil, required: Bool) {
+    self.name = name
+    self.about = about
+    self.defaultValue = defaultValue
+    self.required = required
+  }
+}
+
+extension Program {
+  /// Notes that everything under a node is needed in a phase already.
+  func mark(_ node: Int, _ phase: Connector.Phase, _ values: inout [Connector.Definition]) {
+    if nodes[node].operation == .value {
+      let index = nodes[node].index
+      guard phase < values[index].phase else { return }
+      values[index].phase = phase
+      mark(values[index].node, phase, &values)
+    }
+    for child in children(of: node) { mark(child, phase, &values) }
+  }
+}

@@ -1,0 +1,275 @@
+import JSON
+
+/// Reads a connector's file: its shape here, its strings by the `Checker`, its vectors at the end.
+///
+/// All mistakes are reported, each where it lies.
+struct ConnectorReader {
+  let source: Source
+  private(set) var diagnostics: [Diagnostic] = []
+  /// What the file calls its connector, and where.
+  private(set) var name: (text: String, value: JSONValue)?
+  private var parts = Connector.Parts()
+  private var checker = Checker(scope: Scope())
+
+  private static let keys = ["connector", "title", "about", "secrets", "options", "values", "set", "vectors"]
+  private static let later = ["token", "oauth", "handshake"]
+
+  init(_ source: Source) {
+    self.source = source
+  }
+
+  mutating func read() -> Connector? {
+    let (value, problems) = JSONReader.read(source, limits: JSONLimits(bytes: 1 << 20, depth: 16))
+    diagnostics = problems
+    guard let value else { return nil }
+    guard let members = object(value, "a connector") else { return nil }
+    for member in members where !ConnectorReader.keys.contains(member.key) {
+      if ConnectorReader.later.contains(member.key) {
+        error("\"\(member.key)\" is not in this version", atKey: member)
+      } else {
+        unknown(member, ConnectorReader.keys)
+      }
+    }
+    readName(value)
+    parts.title = text(value["title"]) ?? ""
+    _ = text(value["about"])
+    readSecrets(value["secrets"])
+    readOptions(value["options"])
+    declareTargets(value["set"])
+    readValues(value["values"])
+    readSet(value)
+    reportUnused(value)
+    if diagnostics.contains(where: { $0.severity == .error }) { return nil }
+    let connector = Connector(parts, scope: checker.scope, program: checker.program)
+    var vectors = VectorReader(source: source, connector: connector)
+    vectors.read(value["vectors"])
+    diagnostics += vectors.diagnostics
+    return vectors.diagnostics.isEmpty ? connector : nil
+  }
+
+  // MARK: Declarations
+
+  private mutating func readName(_ root: JSONValue) {
+    guard let value = root["connector"] else {
+      diagnostics.append(
+        source.diagnostic("\"connector\" is missing", at: root, help: "name it: \"connector\": \"acme\""))
+      return
+    }
+    guard let name = text(value) else { return }
+    guard ConnectorReader.isName(name, dashes: true) else {
+      error("a connector's name is made of lower-case letters, digits, - and _", at: value)
+      return
+    }
+    parts.name = name
+    self.name = (name, value)
+  }
+
+  private mutating func readSecrets(_ value: JSONValue?) {
+    for member in object(value, "\"secrets\"") ?? [] {
+      guard isDeclarable(member), let details = object(member.value, "a secret") else { continue }
+      for detail in details where detail.key != "about" { unknown(detail, ["about"]) }
+      parts.secrets.append(
+        Parameter(name: member.key, about: text(member.value["about"]) ?? "", required: true))
+      checker.scope.secrets.append(member.key)
+    }
+  }
+
+  private mutating func readOptions(_ value: JSONValue?) {
+    for member in object(value, "\"options\"") ?? [] {
+      guard isDeclarable(member), let details = object(member.value, "an option") else { continue }
+      let keys = ["about", "default", "required"]
+      for detail in details where !keys.contains(detail.key) { unknown(detail, keys) }
+      let standard = text(member.value["default"])
+      var required = standard == nil
+      if let flag = member.value["required"] {
+        if let bool = flag.bool {
+          required = bool
+          if bool, standard != nil { error("an option with a default is never required", at: flag) }
+        } else {
+          error("expected true or false, found \(flag.kindName)", at: flag)
+        }
+      }
+      parts.options.append(
+        Parameter(
+          name: member.key, about: text(member.value["about"]) ?? "", defaultValue: standard, required: required))
+    }
+    checker.scope.options = parts.options
+  }
+
+  private mutating func isDeclarable(_ member: JSONMember) -> Bool {
+    if ConnectorReader.isName(member.key, dashes: false) { return true }
+    error("a name is made of lower-case letters, digits and _, and begins with a letter", atKey: member)
+    return false
+  }
+
+  static func isName(_ text: String, dashes: Bool) -> Bool {
+    guard let first = text.utf8.first, first &- UInt8(ascii: "a") < 26 else { return false }
+    return text.utf8.allSatisfy {
+      $0 &- UInt8(ascii: "a") < 26 || $0 &- UInt8(ascii: "0") < 10 || $0 == UInt8(ascii: "_")
+        || dashes && $0 == UInt8(ascii: "-")
+    }
+  }
+
+  /// The headers that will be set cannot be read, wherever an expression stands: so they are collected first.
+  private mutating func declareTargets(_ set: JSONValue?) {
+    for member in set?["headers"]?.members ?? [] {
+      checker.scope.setHeaders.insert(ConnectorReader.target(member.key).name.lowercased())
+    }
+  }
+
+  private static func target(_ key: String) -> (name: String, isOptional: Bool) {
+    key.hasSuffix("?") ? (String(key.dropLast()), true) : (key, false)
+  }
+
+  // MARK: Values
+
+  private mutating func readValues(_ value: JSONValue?) {
+    let members = object(value, "\"values\"") ?? []
+    checker.scope.values = members.map { member in
+      Scope.Value(name: member.key, mentions: member.value.string.map(ExpressionParser.names(in:)) ?? [])
+    }
+    for (index, member) in members.enumerated() {
+      let isFree =
+        RequestName.table[member.key] == nil && !RequestName.families.contains(member.key) && member.key != "token"
+      if isDeclarable(member), !isFree { error("\"\(member.key)\" is a name of the language already", atKey: member) }
+      let node = compile(member.value)
+      checker.scope.values[index].node = node
+      checker.scope.values[index].isDefined = true
+      parts.values.append(Connector.Definition(name: member.key, node: node ?? 0))
+    }
+  }
+
+  /// Compiles a string and reports what is wrong with it.
+  private mutating func compile(_ value: JSONValue) -> Int? {
+    guard let text = text(value) else { return nil }
+    let node = checker.compile(text)
+    report(in: value)
+    return node
+  }
+
+  private mutating func report(in value: JSONValue) {
+    for error in checker.errors {
+      diagnostics.append(source.diagnostic(error.message, in: value, decoded: error.range, help: error.suggestion))
+    }
+  }
+
+  // MARK: Targets
+
+  private mutating func readSet(_ root: JSONValue) {
+    guard let set = root["set"] else {
+      error("\"set\" is missing: the connector would do nothing", at: root)
+      return
+    }
+    let keys = ["headers", "query", "json", "form"]
+    for member in object(set, "\"set\"") ?? [] {
+      switch member.key {
+      case "headers": parts.headers = readTargets(member.value, .headers)
+      case "query": parts.query = readTargets(member.value, .query)
+      case "json", "form":
+        if !parts.body.isEmpty { error("a body is either JSON or a form", atKey: member) }
+        parts.bodyKind = member.key == "json" ? .json : .form
+        parts.body = readTargets(member.value, .body)
+      default: unknown(member, keys)
+      }
+    }
+  }
+
+  private mutating func readTargets(_ value: JSONValue, _ phase: Connector.Phase) -> [Connector.Target] {
+    var targets: [Connector.Target] = []
+    var seen: Set<String> = []
+    for member in object(value, "this") ?? [] {
+      let (name, isOptional) = ConnectorReader.target(member.key)
+      let key = JSONValue(.string(member.key), position: member.keyPosition, sourceCount: member.keySourceCount)
+      if !seen.insert(name.lowercased()).inserted {
+        error("\"\(name)\" is set twice: case makes no difference", atKey: member)
+      }
+      let nameNode = compileName(name, key)
+      if phase == .headers, let nameNode, checker.program.nodes[nameNode].operation == .literal {
+        checkHeader(name, member)
+      }
+      guard let node = compileTarget(member.value), let nameNode else { continue }
+      let traits = checker.program.nodes[node].traits
+      if isOptional, !traits.contains(.optional) {
+        error("this is never absent, so the ? after the name says nothing", atKey: member)
+      }
+      targets.append(Connector.Target(name: nameNode, node: node, isOptional: isOptional))
+    }
+    return targets
+  }
+
+  private mutating func compileName(_ name: String, _ key: JSONValue) -> Int? {
+    let node = checker.compile(name)
+    report(in: key)
+    guard let node else { return nil }
+    if name.isEmpty { error("an empty name", at: key) }
+    let parts = [node] + checker.program.children(of: node)
+    let isPlain = parts.allSatisfy { part in
+      let node = checker.program.nodes[part]
+      return node.operation == .literal || node.operation == .concat
+        || node.operation == .option && !node.traits.contains(.optional)
+    }
+    if !isPlain { error("a name is made of text and options that always have a value", at: key) }
+    return isPlain ? node : nil
+  }
+
+  private mutating func checkHeader(_ name: String, _ member: JSONMember) {
+    if !HeaderName.isToken(name) {
+      error("not a header name", atKey: member)
+    } else if HeaderName.belongsToProxy(name) {
+      error("the header \"\(name)\" is the proxy's own: no connector sets it", atKey: member)
+    }
+  }
+
+  private mutating func compileTarget(_ value: JSONValue) -> Int? {
+    guard let node = compile(value) else { return nil }
+    let found = checker.program.nodes[node]
+    if found.type == .pairs {
+      error("this is pairs, which have no one text", at: value, help: "form_encode(…) or join('&', …) writes them")
+    } else if found.traits.contains(.binary) {
+      error("this is raw binary", at: value, help: "wrap it in hex(…) or base64(…)")
+    }
+    return node
+  }
+
+  private mutating func reportUnused(_ root: JSONValue) {
+    for member in root["secrets"]?.members ?? [] where !checker.scope.usedSecrets.contains(member.key) {
+      diagnostics.append(
+        source.diagnostic("the secret \"\(member.key)\" is never used", atKey: member, severity: .warning))
+    }
+    for member in root["options"]?.members ?? [] where !checker.scope.usedOptions.contains(member.key) {
+      diagnostics.append(
+        source.diagnostic("the option \"\(member.key)\" is never used", atKey: member, severity: .warning))
+    }
+  }
+
+  // MARK: Shapes
+
+  /// Members in their order; nil, reported, when the value is there and is no object.
+  private mutating func object(_ value: JSONValue?, _ what: String) -> [JSONMember]? {
+    guard let value else { return nil }
+    if let members = value.members { return members }
+    error("\(what) is an object, found \(value.kindName)", at: value)
+    return nil
+  }
+
+  private mutating func text(_ value: JSONValue?) -> String? {
+    guard let value else { return nil }
+    if let text = value.string { return text }
+    error("expected a string, found \(value.kindName)", at: value)
+    return nil
+  }
+
+  private mutating func unknown(_ member: JSONMember, _ keys: [String]) {
+    let meant = closest(to: member.key, among: keys).map { "did you mean \"\($0)\"?" }
+    let known = "known here: " + keys.map { "\"\($0)\"" }.joined(separator: ", ")
+    diagnostics.append(source.diagnostic("unknown key \"\(member.key)\"", atKey: member, help: meant ?? known))
+  }
+
+  private mutating func error(_ message: String, at value: JSONValue, help: String? = nil) {
+    diagnostics.append(source.diagnostic(message, at: value, help: help))
+  }
+
+  private mutating func error(_ message: String, atKey member: JSONMember) {
+    diagnostics.append(source.diagnostic(message, atKey: member))
+  }
+}

@@ -1,0 +1,60 @@
+/// Bytes that exist already, wherever they lie.
+struct Slice {
+  enum Origin: UInt8 {
+    case arena, block, fields, host, body, subject, literals, settings
+    /// `index` says which.
+    case secret
+  }
+
+  var origin: Origin
+  var range: Range<Int>
+  var index = 0
+}
+
+/// What a node is for this request.
+enum Value {
+  /// With the node that is the reason.
+  case absent(Int)
+  case bytes(Slice)
+  case number(Int64)
+  /// A range of the patch's pairs.
+  case pairs(Range<Int>)
+}
+
+/// What has been found out about the request being signed.
+struct Evaluation {
+  var time = RequestTime(seconds: 0)
+  /// The query and body as they stand: the caller's, then ours once they are set.
+  var query: Slice?
+  var body = Slice(origin: .body, range: 0..<0)
+  /// A row of pairs: made when the program reads `query`, and again when the query is changed.
+  var decodedQuery = 0..<0
+  /// In the arena.
+  var nonce = 0..<0
+  var uuid = 0..<0
+  /// Of the connector's `values`, in their order.
+  var values: [Value] = []
+  /// The node that was absent when something last was.
+  var missing = 0
+}
+
+/// Why a request cannot be signed. Messages name what the connector or the route names, never what the caller sent.
+public enum EvaluationError: Error, Equatable, Sendable {
+  /// What `needed` by `target` is not there: a header, a field of a JSON text, an option.
+  case missing(needed: String, target: String)
+  /// A header's value would contain a control character; the usual reason is a secret stored with a line feed.
+  case invalidHeaderValue(header: String)
+  /// A body or query that is to be edited as a form, and is not one.
+  case malformedForm
+  /// `set.json` on a body that is not a JSON object.
+  case bodyNotObject
+
+  public var message: String {
+    switch self {
+    case .missing(let needed, let target): "\(target) needs \(needed)"
+    case .invalidHeaderValue(let header): "the value for the header \(header) contains a control character"
+    case .malformedForm: "the form has a percent sign without two hexadecimal digits"
+    case .bodyNotObject: "the body must be a JSON object, since the connector adds members to it"
+    }
+  }
+}

@@ -1,0 +1,119 @@
+/// What a node does. The names first, then the functions.
+enum Operation: UInt8, Sendable {
+  case literal, number
+  case method, path, query, rawQuery, target, host, body, now, nowMS, nonce, uuid, route, subject
+  case header, secret, option, value
+
+  case md5, sha1, sha256, sha384, sha512
+  case hmacSHA1, hmacSHA256, hmacSHA384, hmacSHA512
+  case hex, base64, base64URL, lower, upper, percentEncode, formEncode
+  case sort, concat, join, json, jwtClaim, time, or
+
+  var isDigest: Bool { rawValue >= Operation.md5.rawValue && rawValue <= Operation.sha512.rawValue }
+  var isMac: Bool { rawValue >= Operation.hmacSHA1.rawValue && rawValue <= Operation.hmacSHA512.rawValue }
+}
+
+/// One checked step of an expression: plain data, so that reading one costs a load.
+struct Node: Sendable {
+  struct Traits: OptionSet, Sendable {
+    let rawValue: UInt8
+    /// May turn out absent; only `or` and an optional target resolve that.
+    static let optional = Traits(rawValue: 1)
+    /// Raw bytes of a digest, which no header can carry.
+    static let binary = Traits(rawValue: 2)
+    /// The same for every request of a route: made of literals, options and secrets only.
+    static let fixed = Traits(rawValue: 4)
+    /// A secret could be read back from it.
+    static let secret = Traits(rawValue: 8)
+  }
+
+  var operation: Operation
+  var type: ValueType
+  var traits: Traits
+  /// What the operation is about: the index of a header, secret, option, value, context or format; a literal's start; a number.
+  var payload: Int64 = 0
+  /// A literal's length.
+  var length: Int = 0
+  var firstChild = 0
+  var childCount = 0
+
+  var index: Int { Int(payload) }
+}
+
+/// A connector's expressions, flat: nodes name their children by index, so that walking them touches no reference count.
+struct Program: Sendable {
+  /// A call of a MAC: its context is kept with its key when the key is fixed.
+  struct Mac: Sendable {
+    var operation: Operation
+    var key: Int
+    var isFixed: Bool
+  }
+
+  var nodes: [Node] = []
+  /// The children of all nodes, each node's in a row.
+  private(set) var edges: [Int] = []
+  /// All literal text, one piece after another.
+  private(set) var literals: [UInt8] = []
+  /// One reusable context for each call of a digest.
+  private(set) var digests: [Operation] = []
+  private(set) var macs: [Mac] = []
+  private(set) var formats: [TimeFormat] = []
+  private(set) var paths: [JSONPath] = []
+
+  /// - Returns: the node's index.
+  mutating func add(_ node: Node, children: [Int] = []) -> Int {
+    var node = node
+    if node.operation.isDigest {
+      node.payload = Int64(digests.count)
+      digests.append(node.operation)
+    }
+    if node.operation.isMac {
+      node.payload = Int64(macs.count)
+      macs.append(Mac(operation: node.operation, key: children[0], isFixed: nodes[children[0]].traits.contains(.fixed)))
+    }
+    node.firstChild = edges.count
+    node.childCount = children.count
+    edges += children
+    nodes.append(node)
+    return nodes.count - 1
+  }
+
+  mutating func addLiteral(_ bytes: [UInt8]) -> Int {
+    literals += bytes
+    return add(
+      Node(
+        operation: .literal, type: .bytes, traits: .fixed, payload: Int64(literals.count - bytes.count),
+        length: bytes.count))
+  }
+
+  mutating func add(_ format: TimeFormat) -> Int64 {
+    formats.append(format)
+    return Int64(formats.count - 1)
+  }
+
+  mutating func add(_ path: JSONPath) -> Int64 {
+    paths.append(path)
+    return Int64(paths.count - 1)
+  }
+
+  func children(of node: Int) -> ArraySlice<Int> {
+    edges[nodes[node].firstChild..<nodes[node].firstChild + nodes[node].childCount]
+  }
+
+  func literal(_ node: Node) -> [UInt8] {
+    Array(literals[node.index..<node.index + node.length])
+  }
+
+  /// A copy that shares no memory, so that one loop's walk never touches another's cache lines.
+  func detached() -> Program {
+    var copy = Program()
+    copy.nodes = nodes.map { $0 }
+    copy.edges = edges.map { $0 }
+    copy.literals = literals.map { $0 }
+    copy.digests = digests.map { $0 }
+    copy.macs = macs.map { $0 }
+    copy.formats = formats.map { $0 }
+    copy.paths = paths.map { $0 }
+    return copy
+  }
+}

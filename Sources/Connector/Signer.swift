@@ -1,0 +1,141 @@
+import Bytes
+public import Crypto
+
+/// A connector at work for one route on one thread: holds its secrets and its keyed contexts.
+///
+/// Nothing is allocated for a request once the patch has grown to its size, except where JSON is read or written.
+public final class Signer {
+  public let connector: Connector
+  /// The names that the patch's headers refer to, and those that its query replaces.
+  public let targets: Targets
+  let program: Program
+  let secrets: [Secret]
+  /// The route's name, then the options' values.
+  let settings: [UInt8]
+  let route: Range<Int>
+  /// In `settings`; nil for an option that is absent.
+  let options: [Range<Int>?]
+  let digests: [Digest]
+  let macs: [HMAC]
+  /// Whether the fixed keys are in their contexts.
+  private(set) var isKeyed = false
+  /// The connector's values in the order in which phases need them.
+  private let order: [(index: Int, definition: Connector.Definition)]
+  /// What `nonce` and `uuid` are instead of random: a vector says so.
+  var fixedNonce: String?
+  var fixedUUID: String?
+  /// Collects what `explain` shows; nil otherwise.
+  var trace: [ExplainStep]?
+
+  /// - Parameters:
+  ///   - secrets: by parameter, at least those that `connector.secrets` lists.
+  ///   - options: by parameter; defaults fill in.
+  public init(
+    connector: Connector, secrets: [String: Secret], options: [String: String], route: String
+  ) throws(SignerError) {
+    self.connector = connector
+    do {
+      targets = try connector.targets(options: options)
+    } catch {
+      throw .option(error)
+    }
+    var values: [Secret] = []
+    for parameter in connector.secrets {
+      guard let secret = secrets[parameter.name] else { throw .secretMissing(parameter.name) }
+      values.append(secret)
+    }
+    self.secrets = values
+    var settings = Array(route.utf8)
+    self.route = 0..<settings.count
+    var ranges: [Range<Int>?] = []
+    for parameter in connector.options {
+      let value = options[parameter.name] ?? parameter.defaultValue
+      let start = settings.count
+      settings += Array((value ?? "").utf8)
+      ranges.append(value == nil ? nil : start..<settings.count)
+    }
+    self.options = ranges
+    self.settings = settings
+    program = connector.program.detached()
+    order = connector.values.enumerated().map { ($0.offset, $0.element) }
+    digests = program.digests.map { Digest($0.hash) }
+    macs = program.macs.map { HMAC($0.operation.hash, key: Span()) }
+    keyFixed()
+  }
+
+  /// Keys the contexts of MACs whose key is the same for every request; `keyed` then leaves them alone.
+  private func keyFixed() {
+    var patch = Patch()
+    let nothing = Span<UInt8>()
+    let request = ConnectorRequest(
+      block: nothing, method: 0..<0, path: 0..<0, query: nil, fields: nothing, headers: [], host: nothing,
+      body: nothing, subject: nothing)
+    for entry in order {
+      let node = entry.definition.node
+      let isFixed = program.nodes[node].traits.contains(.fixed)
+      patch.state.values.append(isFixed ? value(of: node, request, &patch) : .absent(node))
+    }
+    for mac in program.nodes where mac.operation.isMac && program.macs[mac.index].isFixed {
+      _ = keyed(mac, request, &patch)
+    }
+    patch.forget()
+    isKeyed = true
+  }
+
+  /// Fills `patch` for one request: the new body first, then the query, then the headers, so that what is signed is what is sent.
+  public func evaluate(
+    _ request: borrowing ConnectorRequest, time: RequestTime, entropy: RequestEntropy, into patch: inout Patch
+  ) throws(EvaluationError) {
+    patch.begin()
+    patch.state.time = time
+    patch.state.body = Slice(origin: .body, range: 0..<request.body.count)
+    patch.state.query = request.query.map { Slice(origin: .block, range: $0) }
+    for definition in order { patch.state.values.append(.absent(definition.definition.node)) }
+    if connector.readsEntropy { patch.appendEntropy(entropy, fixedNonce, fixedUUID) }
+
+    if connector.changesQuery { try removeSetNames(request, &patch) }
+    try decodeQuery(request, &patch)
+    define(.body, request, &patch)
+    if connector.changesBody { try setBody(request, &patch) }
+    define(.query, request, &patch)
+    if connector.changesQuery {
+      try setQuery(request, &patch)
+      try decodeQuery(request, &patch)
+    }
+    define(.headers, request, &patch)
+    try setHeaders(request, &patch)
+  }
+
+  private func define(_ phase: Connector.Phase, _ request: borrowing ConnectorRequest, _ patch: inout Patch) {
+    for entry in order where entry.definition.phase == phase {
+      patch.state.values[entry.index] = value(of: entry.definition.node, request, &patch)
+      if trace != nil { explain(.value, entry.definition.name, entry.definition.node, request, &patch) }
+    }
+  }
+
+  private func decodeQuery(
+    _ request: borrowing ConnectorRequest, _ patch: inout Patch
+  ) throws(EvaluationError) {
+    guard connector.readsQuery else { return }
+    patch.state.decodedQuery = 0..<0
+    guard let query = patch.state.query else { return }
+    patch.scratch.clear()
+    append(query, request, patch.arena, to: &patch.scratch)
+    guard let row = Pair.decode(patch.scratch, into: &patch.arena, &patch.pairs) else { throw .malformedForm }
+    patch.state.decodedQuery = row
+  }
+}
+
+/// Why a route's signer cannot be made.
+public enum SignerError: Error, Equatable, Sendable {
+  /// The connector's parameter for which there is no secret.
+  case secretMissing(String)
+  case option(OptionError)
+
+  public var message: String {
+    switch self {
+    case .secretMissing(let name): "the secret \"\(name)\" is missing"
+    case .option(let error): error.message
+    }
+  }
+}

@@ -1,0 +1,204 @@
+import Bytes
+import Crypto
+import JSON
+
+/// Reads a connector's own vectors and runs each: a file that does not do what it says is refused.
+struct VectorReader {
+  let source: Source
+  let connector: Connector
+  private(set) var diagnostics: [Diagnostic] = []
+
+  private static let keys = [
+    "name", "request", "secrets", "options", "route", "subject", "now", "now_ms", "nonce", "uuid", "expect",
+  ]
+  private static let requestKeys = ["method", "target", "host", "headers", "body", "body_base64"]
+  private static let expectKeys = ["values", "headers", "target", "body"]
+
+  init(source: Source, connector: Connector) {
+    self.source = source
+    self.connector = connector
+  }
+
+  mutating func read(_ vectors: JSONValue?) {
+    guard let vectors else { return }
+    guard let all = vectors.array else {
+      error("\"vectors\" is an array, found \(vectors.kindName)", at: vectors)
+      return
+    }
+    for (index, vector) in all.enumerated() {
+      let before = diagnostics.count
+      check(vector, VectorReader.keys)
+      if let request = vector["request"] { check(request, VectorReader.requestKeys) }
+      guard let expect = vector["expect"], let target = text(vector["request"]?["target"]) else {
+        error("a vector has a \"request\" with a \"target\", and what to \"expect\"", at: vector)
+        continue
+      }
+      check(expect, VectorReader.expectKeys)
+      if diagnostics.count == before {
+        run(vector, target, expect, called: text(vector["name"]) ?? "\(index + 1)")
+      }
+    }
+  }
+
+  private mutating func run(_ vector: JSONValue, _ target: String, _ expect: JSONValue, called name: String) {
+    guard let signer = signer(vector) else { return }
+    let request = vector["request"]
+    let method = text(request?["method"]) ?? "GET"
+    let block = Array("\(method) \(target)".utf8)
+    let path = method.utf8.count + 1
+    let mark = block[path...].firstIndex(of: UInt8(ascii: "?"))
+    var fields: [UInt8] = []
+    var headers = [Range<Int>?](repeating: nil, count: connector.readHeaders.count)
+    for (key, value) in texts(request?["headers"]) {
+      fields += Array(value.utf8)
+      guard let index = connector.readHeaders.firstIndex(of: key.lowercased()) else { continue }
+      headers[index] = fields.count - value.utf8.count..<fields.count
+    }
+    guard let body = body(request) else { return }
+    let host = Array((text(request?["host"]) ?? "api.example.com").utf8)
+    let subject = Array((text(vector["subject"]) ?? "default").utf8)
+    signer.fixedNonce = text(vector["nonce"])
+    signer.fixedUUID = text(vector["uuid"])
+    guard let time = time(vector) else { return }
+    var patch = Patch()
+    let connectorRequest = ConnectorRequest(
+      block: block.span, method: 0..<method.utf8.count, path: path..<(mark ?? block.count),
+      query: mark.map { $0 + 1..<block.count }, fields: fields.span, headers: headers, host: host.span,
+      body: body.span, subject: subject.span)
+    do {
+      try signer.evaluate(connectorRequest, time: time, entropy: RequestEntropy(), into: &patch)
+    } catch {
+      self.error("vector \(name): \(error.message)", at: vector)
+      return
+    }
+    compareValues(expect["values"], name, signer, connectorRequest, &patch)
+    compareHeaders(expect["headers"], name, signer, patch)
+    if let expected = text(expect["target"]), let value = expect["target"] {
+      var sent = String(decoding: block[path..<(mark ?? block.count)], as: UTF8.self)
+      if !patch.changesQuery {
+        sent = target
+      } else if let query = patch.query {
+        sent += "?" + String(patch.bytes.extracting(query))
+      }
+      compare("target", sent, expected, name, at: value)
+    }
+    if let expected = text(expect["body"]), let value = expect["body"] {
+      let sent = patch.body.map { String(patch.bytes.extracting($0)) } ?? String(body.span)
+      compare("body", sent, expected, name, at: value)
+    }
+  }
+
+  private mutating func compareValues(
+    _ expected: JSONValue?, _ name: String, _ signer: Signer, _ request: borrowing ConnectorRequest,
+    _ patch: inout Patch
+  ) {
+    for member in expected?.members ?? [] {
+      guard let text = text(member.value) else { continue }
+      guard let index = connector.values.firstIndex(where: { $0.name == member.key }) else {
+        unknown(member, connector.values.map(\.name))
+        continue
+      }
+      let start = patch.arena.count
+      let isThere = signer.emit(connector.values[index].node, request, &patch)
+      let found = isThere ? String(patch.arena.span.extracting(start...)) : "absent"
+      compare(member.key, found, text, name, at: member.value)
+    }
+  }
+
+  private mutating func compareHeaders(
+    _ expected: JSONValue?, _ name: String, _ signer: Signer, _ patch: borrowing Patch
+  ) {
+    for member in expected?.members ?? [] {
+      guard let text = text(member.value) else { continue }
+      let names = signer.targets.headers.map(\.text)
+      guard let index = names.firstIndex(where: { $0.lowercased() == member.key.lowercased() }) else {
+        unknown(member, names)
+        continue
+      }
+      let header = patch.headers.first { $0.name == index }
+      let found = header.map { String(patch.bytes.extracting($0.value)) } ?? "absent"
+      compare(member.key, found, text, name, at: member.value)
+    }
+  }
+
+  private mutating func compare(
+    _ what: String, _ found: String, _ expected: String, _ name: String, at value: JSONValue
+  ) {
+    // By byte: strings that only look alike are not equal.
+    if !found.utf8.elementsEqual(expected.utf8) {
+      error("vector \(name): \(what) is \(quoted(found)), expected \(quoted(expected))", at: value)
+    }
+  }
+
+  // MARK: Inputs
+
+  private mutating func signer(_ vector: JSONValue) -> Signer? {
+    var secrets: [String: Secret] = [:]
+    for (name, value) in texts(vector["secrets"]) { secrets[name] = Secret(copying: Array(value.utf8).span) }
+    for member in vector["secrets"]?.members ?? [] where !connector.secrets.contains(where: { $0.name == member.key }) {
+      unknown(member, connector.secrets.map(\.name))
+    }
+    var options: [String: String] = [:]
+    for (name, value) in texts(vector["options"]) { options[name] = value }
+    do {
+      return try Signer(
+        connector: connector, secrets: secrets, options: options, route: text(vector["route"]) ?? connector.name)
+    } catch {
+      self.error(error.message, at: vector)
+      return nil
+    }
+  }
+
+  private mutating func body(_ request: JSONValue?) -> [UInt8]? {
+    if let value = request?["body_base64"], let encoded = text(value) {
+      var decoded = Buffer()
+      guard decoded.appendDecodedBase64(Array(encoded.utf8).span) else {
+        error("not base64", at: value)
+        return nil
+      }
+      return Array(decoded.span)
+    }
+    return Array((text(request?["body"]) ?? "").utf8)
+  }
+
+  /// `now` in seconds, or `now_ms`; a connector that reads the clock is given one or the other.
+  private mutating func time(_ vector: JSONValue) -> RequestTime? {
+    let (seconds, milliseconds) = (vector["now"]?.int, vector["now_ms"]?.int)
+    if let milliseconds {
+      return RequestTime(seconds: Int64(milliseconds / 1000), milliseconds: milliseconds % 1000)
+    }
+    if let seconds { return RequestTime(seconds: Int64(seconds)) }
+    if vector["now"] == nil, vector["now_ms"] == nil, !connector.readsTime { return RequestTime(seconds: 0) }
+    error("\"now\" is a number of seconds since 1970", at: vector["now"] ?? vector)
+    return nil
+  }
+
+  private mutating func texts(_ value: JSONValue?) -> [(String, String)] {
+    (value?.members ?? []).compactMap { member in text(member.value).map { (member.key, $0) } }
+  }
+
+  private mutating func text(_ value: JSONValue?) -> String? {
+    guard let value else { return nil }
+    if value.string == nil { error("expected a string, found \(value.kindName)", at: value) }
+    return value.string
+  }
+
+  private mutating func check(_ value: JSONValue, _ keys: [String]) {
+    for member in value.members ?? [] where !keys.contains(member.key) { unknown(member, keys) }
+  }
+
+  private mutating func unknown(_ member: JSONMember, _ names: [String]) {
+    let meant = closest(to: member.key, among: names).map { "did you mean \"\($0)\"?" }
+    diagnostics.append(source.diagnostic("unknown \"\(member.key)\"", atKey: member, help: meant))
+  }
+
+  private mutating func error(_ message: String, at value: JSONValue) {
+    diagnostics.append(source.diagnostic(message, at: value))
+  }
+
+  private func quoted(_ text: String) -> String {
+    var buffer = Buffer()
+    buffer.appendJSON(text)
+    return String(buffer.span)
+  }
+}
