@@ -49,6 +49,11 @@ import Glibc
     }
   }
 
+  /// Lends the readable bytes to `body`: for a buffer that is a property of a class, whose `span` may not outlive the access.
+  @inlinable public func withSpan<Result, E: Error>(_ body: (Span<UInt8>) throws(E) -> Result) throws(E) -> Result {
+    try body(span)
+  }
+
   /// A valid address for a span of no bytes.
   @usableFromInline internal static var nowhere: UnsafeMutablePointer<UInt8> {
     unsafe UnsafeMutablePointer(bitPattern: 16).unsafelyUnwrapped

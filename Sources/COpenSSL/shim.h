@@ -28,3 +28,4 @@ static inline void chatelaine_ssl_ctx_set_safe_options(SSL_CTX *ctx) {
   SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 }
 static inline int chatelaine_err_get_reason(unsigned long code) { return ERR_GET_REASON(code); }
+static inline EVP_PKEY *chatelaine_p256_generate(void) { return EVP_EC_gen("P-256"); }

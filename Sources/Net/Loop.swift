@@ -46,6 +46,9 @@ public final class Loop {
   private var slots: [Slot] = []
   private var freeSlots: [UInt32] = []
   private var running = true
+  private var postponed: [Token] = []
+  /// Whoever works on this loop, for letters to find.
+  public weak var context: AnyObject?
   /// Runs when a turn's events are all handled: for work that is cheaper done once a turn.
   public var afterTurn: (() -> Void)?
 
@@ -110,6 +113,13 @@ public final class Loop {
     return slot.generation == token.generation ? slot.handler : nil
   }
 
+  /// Calls `body` with every handler that stands; it may forget any of them.
+  public func forEachHandler(_ body: (any EventHandler) -> Void) {
+    for index in slots.indices {
+      if let handler = slots[index].handler { body(handler) }
+    }
+  }
+
   /// Registrations that stand.
   public var registrations: Int { slots.count - freeSlots.count }
 
@@ -127,12 +137,22 @@ public final class Loop {
     }
   }
 
+  /// Calls the handler again next turn, without events: for one who has more to do but must let others go first.
+  public func postpone(_ token: Token) { postponed.append(token) }
+
+  private func resume() {
+    let tokens = postponed
+    postponed.removeAll(keepingCapacity: true)
+    for token in tokens { handler(token)?.ready([]) }
+  }
+
   /// Ends `run` after this turn.
   public func stop() { running = false }
 
   @unsafe private func turn(_ events: UnsafeMutableBufferPointer<epoll_event>) {
     var timeout: Int32 = -1
     if let next = timers.next { timeout = next > now ? Int32(min(next - now, 60_000)) : 0 }
+    if !postponed.isEmpty { timeout = 0 }
     let ready = unsafe epoll_wait(epoll.number, events.baseAddress, Int32(events.count), timeout)
     now = Clock.milliseconds()
     precondition(ready >= 0 || errno == EINTR, "epoll_wait failed")
@@ -147,6 +167,7 @@ public final class Loop {
       let bits = unsafe chatelaine_epoll_events(events.baseAddress.unsafelyUnwrapped + index)
       handler(token)?.ready(Events(rawValue: bits))
     }
+    if !postponed.isEmpty { resume() }
     if hasMail { mailbox.deliver(to: self) }
     timers.fire(now: now)
     afterTurn?()
