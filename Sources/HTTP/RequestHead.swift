@@ -8,7 +8,7 @@ public struct RequestHead: Sendable {
   /// The whole target as it came.
   public internal(set) var target = 0..<0
   /// The target's authority, in absolute and authority form.
-  public internal(set) var authority: Range<Int>?
+  public internal(set) var authority: HostPort?
   /// An absolute target's scheme is `https`.
   public internal(set) var isHTTPS = false
   /// Starts with `/`; empty in the other forms and for an absolute target that ends with its authority.
@@ -20,7 +20,7 @@ public struct RequestHead: Sendable {
   /// 1 or 0.
   public internal(set) var minorVersion = 1
   /// The value of the one `Host` field.
-  public internal(set) var host = 0..<0
+  public internal(set) var host = HostPort()
   /// In the order they came. Reused from one request to the next: do not keep a copy beyond `RequestReader.reset`.
   public internal(set) var fields: [Field] = []
   public internal(set) var framing = BodyFraming.none
@@ -44,6 +44,17 @@ public struct RequestHead: Sendable {
   public func first(_ id: FieldID) -> Field? {
     guard has(id) else { return nil }
     return fields.first { $0.id == id }
+  }
+
+  /// Whether one of the options of `Connection` satisfies `condition`.
+  public func connectionNames(_ bytes: Span<UInt8>, where condition: (Span<UInt8>) -> Bool) -> Bool {
+    for field in fields where field.id == .connection {
+      var list = ListReader(field.value)
+      while let option = try? list.next(bytes, orThrow: .badConnection) {
+        if condition(bytes.extracting(option)) { return true }
+      }
+    }
+    return false
   }
 
   mutating func reset() {

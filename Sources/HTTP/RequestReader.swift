@@ -162,8 +162,7 @@ public struct RequestReader: Sendable {
       case .host:
         hosts += 1
         guard hosts == 1 else { throw .duplicateHost }
-        head.host = field.value
-        _ = try Authority(bytes, in: field.value)
+        head.host = try HostPort(bytes, in: field.value)
       case .contentLength:
         lengths += 1
         guard lengths == 1 else { throw .duplicateLength }

@@ -5,7 +5,7 @@ public enum TargetForm: Sendable { case origin, absolute, asterisk, authority }
 struct Target {
   var form = TargetForm.origin
   var isHTTPS = false
-  var authority: Range<Int>?
+  var authority: HostPort?
   var path = 0..<0
   /// Behind the `?`, possibly empty.
   var query: Range<Int>?
@@ -17,8 +17,8 @@ struct Target {
   init(_ bytes: Span<UInt8>, _ range: Range<Int>, _ method: Method) throws(HTTPError) {
     if method == .connect {
       form = .authority
-      authority = range
-      guard try Authority(bytes, in: range).port != nil else { throw .badHost }
+      authority = try HostPort(bytes, in: range)
+      guard authority?.port != nil else { throw .badHost }
       return
     }
     switch bytes[range.lowerBound] {
@@ -54,8 +54,7 @@ struct Target {
     form = .absolute
     let start = at
     while at < range.upperBound, bytes[at] != 0x2F, bytes[at] != 0x3F { at += 1 }
-    authority = start..<at
-    _ = try Authority(bytes, in: start..<at)
+    authority = try HostPort(bytes, in: start..<at)
     if range.upperBound - at > 1, bytes[at] == 0x2F, bytes[at + 1] == 0x2F { throw .emptyFirstSegment }
     return at..<range.upperBound
   }

@@ -1,9 +1,17 @@
 /// `host [":" port]` (RFC 9110 §7.2, RFC 3986 §3.2), without user information: what `Host` and a target may say.
-public struct Authority: Sendable, Equatable {
+public struct HostPort: Sendable, Equatable {
+  /// Host and port as they came.
+  public let all: Range<Int>
   /// The name or address; an IPv6 address with its brackets.
-  public let host: Range<Int>
+  public let name: Range<Int>
   /// 0–65535, or nil.
   public let port: Int?
+
+  init() {
+    all = 0..<0
+    name = 0..<0
+    port = nil
+  }
 
   /// Checks the whole of `range`: a name of letters, digits, `-`, `.`, `_` without a dot at its end, or `[` IPv6 `]` without a
   /// zone. Tighter than RFC 3986: no percent-encoding, no empty port.
@@ -26,7 +34,8 @@ public struct Authority: Sendable, Equatable {
       guard at > range.lowerBound, bytes[at - 1] != 0x2E else { throw .badHost }
       guard bytes[range.lowerBound] != 0x2E else { throw .badHost }
     }
-    host = range.lowerBound..<at
+    all = range
+    name = range.lowerBound..<at
     if at == end {
       port = nil
       return

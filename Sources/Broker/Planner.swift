@@ -1,0 +1,224 @@
+internal import Bytes
+public import HTTP
+
+extension Snapshot {
+  /// Decides what becomes of a request: Host and browser checks, then who calls, then the route and its rules (T3.5).
+  ///
+  /// - Parameters:
+  ///   - head: complete.
+  ///   - bytes: what the head's ranges are of.
+  public func plan(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, door: Door, caller: Caller) -> Decision {
+    do throws(Problem) {
+      return try Planner(self, door, caller).decide(head, bytes)
+    } catch {
+      return .refuse(error)
+    }
+  }
+}
+
+private struct Planner: ~Copyable {
+  private let snapshot: Snapshot
+  private let door: Door
+  private let caller: Caller
+
+  /// What the request's authority says.
+  private enum Site {
+    /// This listener, by one of its own names.
+    case here
+    case route(Route, Plan.Mode)
+  }
+
+  init(_ snapshot: Snapshot, _ door: Door, _ caller: Caller) {
+    self.snapshot = snapshot
+    self.door = door
+    self.caller = caller
+  }
+
+  func decide(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) throws(Problem) -> Decision {
+    if head.form == .authority {
+      throw refusal(
+        .methodNotSupported,
+        "CONNECT would be a tunnel that nothing can be added to; use http:// URLs or the route's prefix.",
+        allow: .forwarded, closes: true)
+    }
+    let site = try site(head, bytes)
+    // T2.2: no page of a browser, whatever it asks for.
+    if head.has(.origin) || head.has(.accessControl) || head.has(.secFetchSite) {
+      throw Problem(.browserRefused, "Origin, Sec-Fetch-Site and Access-Control-Request fields come from web pages.")
+    }
+    if let endpoint = try endpoint(head, bytes, site) { return .answer(endpoint) }
+    guard caller == .own else { throw callerUnknown }
+    if head.method == .trace { throw refusal(.methodNotSupported, "TRACE is never forwarded.", allow: .forwarded) }
+    if head.form == .asterisk
+      || head.form == .absolute && head.method == .options && head.path.isEmpty && head.query == nil
+    {
+      return .answer(.options)
+    }
+    let (route, mode, path) = try route(head, bytes, site)
+    try check(head, bytes, route)
+    return .forward(
+      Plan(
+        route: route, mode: mode, path: path, query: head.query, method: head.method, methodName: head.methodName,
+        framing: head.framing,
+        expectsContinue: head.expectsContinue && head.framing != .none && head.framing != .length(0),
+        upgradesToWebSocket: route.upgradesToWebSocket && head.asksForWebSocket && head.method == .get,
+        minorVersion: head.minorVersion, wantsClose: head.wantsClose))
+  }
+
+  private var callerUnknown: Problem {
+    Problem(
+      .callerUnknown, "Only processes of the daemon's own user may call, and the kernel does not vouch for this one.")
+  }
+
+  private func refusal(
+    _ code: ProblemCode, _ detail: String, route: Route? = nil, allow: Problem.StaticMethods? = nil,
+    closes: Bool = false
+  ) -> Problem {
+    var problem = Problem(code, detail, route: route?.name, closes: closes)
+    problem.allow = allow
+    return problem
+  }
+
+  // MARK: Where to
+
+  /// T2.1 and rows 26–28, 47: exact names, the listener's port included.
+  private func site(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) throws(Problem) -> Site {
+    let absolute = head.form == .absolute ? head.authority : nil
+    let authority = absolute ?? head.host
+    let name = bytes.extracting(authority.name)
+    if isListener(name, authority.port) { return .here }
+    if isPort(authority.port), let route = snapshot.local(name) { return try only(route, .whole) }
+    if let (kind, route) = snapshot.authority(name, port: authority.port, standard: head.isHTTPS ? 443 : 80) {
+      switch kind {
+      case .host: return try only(route, .whole)
+      case .upstream where absolute != nil: return try only(route, .absolute)
+      case .ambiguous where absolute != nil:
+        throw Problem(.misdirected, "Several routes have this upstream; name the route by its prefix.")
+      case .local, .upstream, .ambiguous: break
+      }
+    }
+    throw Problem(
+      .misdirected,
+      absolute == nil
+        ? "The Host is neither one of this listener's names nor a route's."
+        : "The target's authority is neither this listener nor a route's upstream.")
+  }
+
+  /// A route's own listener leads nowhere else.
+  private func only(_ route: Route, _ mode: Plan.Mode) throws(Problem) -> Site {
+    switch door {
+    case .everyone: return .route(route, mode)
+    case .route(let own, _) where own == route.name: return .route(route, mode)
+    case .route, .metrics: throw Problem(.misdirected, "This listener is not for that route.")
+    }
+  }
+
+  private func isListener(_ name: Span<UInt8>, _ port: Int?) -> Bool {
+    guard isPort(port) else { return false }
+    return name.equalsIgnoringCase("localhost") || name.equals("127.0.0.1") || name.equals("[::1]")
+  }
+
+  /// No page can make a browser open a Unix socket: the port says nothing there.
+  private func isPort(_ port: Int?) -> Bool {
+    guard let own = door.port else { return true }
+    return port ?? 80 == Int(own)
+  }
+
+  // MARK: Ours
+
+  private func endpoint(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ site: Site) throws(Problem) -> Endpoint?
+  {
+    if case .route(_, .absolute) = site { return nil }
+    let path = bytes.extracting(head.path)
+    let isOurs = path.hasPrefix("/-/") || path.equals("/-")
+    if case .metrics = door, !isOurs {
+      throw Problem(.unknownRoute, "This listener has /-/livez, /-/readyz and /-/metrics.")
+    }
+    guard isOurs else { return nil }
+    let endpoint: Endpoint
+    if path.equals("/-/livez") {
+      endpoint = .livez
+    } else if path.equals("/-/readyz") {
+      endpoint = .readyz
+    } else if path.equals("/-/metrics") {
+      endpoint = .metrics
+    } else {
+      throw Problem(.unknownRoute, "There is nothing at this path under /-/.")
+    }
+    guard head.method == .get || head.method == .head else {
+      throw refusal(.methodNotSupported, "Only GET and HEAD work here.", allow: .reading)
+    }
+    if endpoint == .metrics, caller == .unknown {
+      guard case .metrics = door else { throw callerUnknown }
+    }
+    return endpoint
+  }
+
+  // MARK: The route
+
+  private func route(
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ site: Site
+  ) throws(Problem) -> (Route, Plan.Mode, Range<Int>) {
+    switch site {
+    case .route(let route, .absolute):
+      // The client's URL is the upstream's own, so the base path is in it; nothing outside of it belongs to the route.
+      let path = bytes.extracting(head.path)
+      let basePath = route.basePath
+      let base = basePath.count
+      guard path.hasPrefix(basePath.span), path.count == base || base == 0 || path[base] == 0x2F else {
+        throw Problem(.unknownRoute, "The path is outside of the route's base path.", route: route.name)
+      }
+      return (route, .absolute, head.path.lowerBound + base..<head.path.upperBound)
+    case .route(let route, let mode): return (route, mode, head.path)
+    case .here: break
+    }
+    if case .route(let name, _) = door {
+      guard let route = snapshot.route(named: name) else {
+        throw Problem(.unknownRoute, "This listener's route is gone.")
+      }
+      return (route, .whole, head.path)
+    }
+    let start = head.path.isEmpty ? head.path.lowerBound : head.path.lowerBound + 1
+    var end = start
+    while end < head.path.upperBound, bytes[end] != 0x2F { end += 1 }
+    guard let route = snapshot.route(named: bytes.extracting(start..<end)) else {
+      throw Problem(.unknownRoute, "The path's first segment is the name of no route.")
+    }
+    return (route, .prefix, end..<head.path.upperBound)
+  }
+
+  /// The rules of the route: rows 18–20, 41, 54, 73 and 101.
+  private func check(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ route: Route) throws(Problem) {
+    if head.method == .other {
+      throw refusal(.methodNotSupported, "The route does not allow this method.", route: route, allow: .forwarded)
+    }
+    if head.hasEmptySegments, !route.allowsEmptySegments {
+      throw Problem(
+        .malformedRequest, "The path has an empty segment; \"empty_segments\": true would let the route pass it.",
+        route: route.name, closes: true)
+    }
+    for field in head.fields where field.marks.contains(.underscore) {
+      if route.setNames.contains(bytes.extracting(field.name), underscores: true) {
+        throw Problem(HTTPError.ambiguousFieldName, route: route.name)
+      }
+    }
+    if head.nominatesOthers, head.connectionNames(bytes, where: { route.setNames.contains($0) }) {
+      throw Problem(HTTPError.protectedFieldNominated, route: route.name)
+    }
+    if let limit = route.bodyLimit, case .length(let length) = head.framing, length > limit {
+      throw Problem.bodyTooLarge(route)
+    }
+    if let missing = route.missingSecrets.first {
+      throw Problem(
+        .secretMissing, "The route needs the secret \"\(missing)\", which is not stored.",
+        hint: "chatelaine secret set \(missing)", route: route.name)
+    }
+  }
+}
+
+extension Problem {
+  /// More than `limits.body`, announced or counted (rows 73 and 97): the rest is not read.
+  public static func bodyTooLarge(_ route: Route) -> Problem {
+    Problem(.bodyTooLarge, "The body is longer than the route's limit.", route: route.name, closes: true)
+  }
+}

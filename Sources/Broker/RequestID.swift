@@ -1,0 +1,34 @@
+public import Bytes
+
+/// Names one exchange in answers, logs and errors: 32 hexadecimal digits, unique since the process started.
+public struct RequestID: Sendable, Hashable, CustomStringConvertible {
+  public var high: UInt64
+  public var low: UInt64
+
+  public init(high: UInt64 = 0, low: UInt64 = 0) {
+    self.high = high
+    self.low = low
+  }
+
+  public var description: String {
+    var text = Buffer(capacity: 32)
+    text.append(self)
+    return String(text.span)
+  }
+}
+
+extension Buffer {
+  public mutating func append(_ id: RequestID) {
+    appendHex(id.high)
+    appendHex(id.low)
+  }
+
+  private mutating func appendHex(_ word: UInt64) {
+    var shift: UInt64 = 64
+    while shift > 0 {
+      shift -= 4
+      let digit = UInt8(truncatingIfNeeded: word >> shift & 15)
+      append(digit < 10 ? 0x30 + digit : 0x57 + digit)
+    }
+  }
+}

@@ -1,0 +1,174 @@
+internal import Bytes
+public import Connector
+public import Crypto
+
+/// A name → an upstream, a connector and rules: what the planner and the writers need of it, as bytes that are ready.
+///
+/// The upstream's authority is the one value that DNS, TLS, `Host` and signatures are to use (T3.1).
+public final class Route: Sendable {
+  public let name: String
+  /// Its place in the snapshot.
+  public let index: Int
+  public let upstream: Upstream
+  public let connector: Connector
+  /// By the connector's parameters; what is missing is in `missingSecrets`.
+  public let secrets: [String: Secret]
+  /// By the connector's parameters.
+  public let options: [String: String]
+  public let timeouts: Timeouts
+  /// Most bytes of a request body; nil: none.
+  public let bodyLimit: UInt64?
+  public let passesCookies: Bool
+  public let upgradesToWebSocket: Bool
+  public let allowsEmptySegments: Bool
+  /// Further tries of idempotent requests that got 502, 503 or 504.
+  public let retries: Int
+  /// Stored secrets that the route needs and that do not exist: every request is refused until they do.
+  public let missingSecrets: [String]
+
+  let hosts: [Settings.Host]
+  /// Sent with every request, in this order.
+  let headers: [Header]
+  /// The names that the connector sets, in the order that its patch refers to.
+  let connectorHeaders: [[UInt8]]
+  /// Headers that the connector reads, in its order.
+  let readHeaders: [[UInt8]]
+  /// What a caller may not say: the connector's names and the route's.
+  let setNames: NameSet
+
+  /// Where a route leads.
+  public struct Upstream: Sendable, Equatable {
+    public let isTLS: Bool
+    /// As it is resolved and checked against the certificate: lower case, an IPv6 address without brackets.
+    public let host: String
+    public let port: UInt16
+    /// As in `Host`: without the scheme's own port.
+    public let authority: String
+    /// Empty, or starts with `/` and does not end with one.
+    public let basePath: String
+
+    public init(isTLS: Bool, host: String, port: UInt16, authority: String, basePath: String) {
+      self.isTLS = isTLS
+      self.host = host
+      self.port = port
+      self.authority = authority
+      self.basePath = basePath
+    }
+  }
+
+  /// A header that the route adds to every request.
+  public struct Header: Sendable {
+    public enum Value: Sendable {
+      case literal([UInt8])
+      case secret(Secret)
+    }
+    let name: [UInt8]
+    let value: Value
+
+    /// - Parameters:
+    ///   - name: a token.
+    ///   - value: `HTTP.isFieldValue`.
+    public init(name: String, value: Value) {
+      self.name = Array(name.utf8)
+      self.value = value
+    }
+  }
+
+  /// What a route is made of, in plain values.
+  public struct Settings: Sendable {
+    /// A further authority that means the route.
+    public struct Host: Sendable {
+      /// Lower case; an IPv6 address with its brackets.
+      public var name: String
+      public var port: UInt16?
+
+      public init(name: String, port: UInt16?) {
+        self.name = name
+        self.port = port
+      }
+    }
+    public var hosts: [Host] = []
+    public var headers: [Header] = []
+    public var timeouts = Timeouts()
+    public var bodyLimit: UInt64?
+    public var passesCookies = false
+    public var upgradesToWebSocket = false
+    public var allowsEmptySegments = false
+    public var retries = 0
+    /// Names of stored secrets.
+    public var missingSecrets: [String] = []
+
+    public init() {}
+  }
+
+  /// Milliseconds.
+  public struct Timeouts: Sendable, Equatable {
+    /// To a connection with TLS, over all addresses.
+    public var connect: UInt64 = 5_000
+    /// From the request's last byte to the response's first.
+    public var firstByte: UInt64 = 60_000
+    /// Without a byte in either direction.
+    public var idle: UInt64 = 90_000
+
+    public init() {}
+  }
+
+  let authority: [UInt8]
+  let basePath: [UInt8]
+  let nameBytes: [UInt8]
+
+  /// - Parameters:
+  ///   - secrets: by the connector's parameters, as far as they are stored.
+  ///   - options: by the connector's parameters.
+  public init(
+    name: String, index: Int, upstream: Upstream, connector: Connector, secrets: [String: Secret],
+    options: [String: String], _ settings: Settings = Settings()
+  ) throws(OptionError) {
+    self.name = name
+    self.index = index
+    self.upstream = upstream
+    self.connector = connector
+    self.secrets = secrets
+    self.options = options
+    timeouts = settings.timeouts
+    nameBytes = Array(name.utf8)
+    authority = Array(upstream.authority.utf8)
+    basePath = Array(upstream.basePath.utf8)
+    hosts = settings.hosts
+    headers = settings.headers
+    connectorHeaders = try connector.targets(options: options).headers.map(\.bytes)
+    readHeaders = connector.readHeaders.map { Array($0.utf8) }
+    setNames = NameSet(connectorHeaders + headers.map(\.name))
+    bodyLimit = settings.bodyLimit
+    passesCookies = settings.passesCookies
+    upgradesToWebSocket = settings.upgradesToWebSocket
+    allowsEmptySegments = settings.allowsEmptySegments
+    retries = settings.retries
+    missingSecrets = settings.missingSecrets
+  }
+}
+
+/// A few header names, compared in any case. Most names of a request are dismissed by their length.
+struct NameSet: Sendable {
+  private let names: [[UInt8]]
+  private let lengths: UInt64
+
+  init(_ names: [[UInt8]]) {
+    self.names = names
+    lengths = names.reduce(0) { $0 | 1 << UInt64($1.count & 63) }
+  }
+
+  /// - Parameter underscores: `_` in the name counts as `-`.
+  func contains(_ name: Span<UInt8>, underscores: Bool = false) -> Bool {
+    guard lengths & 1 << UInt64(name.count & 63) != 0 else { return false }
+    return names.contains { known in
+      guard known.count == name.count else { return false }
+      for i in name.indices {
+        let byte = underscores && name[i] == 0x5F ? 0x2D : name[i].asciiLowercased
+        let own = underscores && known[i] == 0x5F ? 0x2D : known[i].asciiLowercased
+        if byte != own { return false }
+      }
+      return true
+    }
+  }
+}
