@@ -1,12 +1,14 @@
+public import Connector
 public import JSON
 
 extension Configuration {
   /// Reads a configuration file.
   ///
-  /// - Parameter catalog: gives the connectors, built in and from the directories that the file names.
+  /// - Parameter catalog: gives the connectors, built in and from the directories that the file names; its mistakes are
+  ///   among those returned.
   /// - Returns: everything that is wrong, in the order of the text; a configuration unless one of it is an error.
   public static func read(
-    _ source: Source, catalog: (_ directories: [String]) -> ConnectorListing
+    _ source: Source, catalog: (_ directories: [String]) -> Catalog
   ) -> (configuration: Configuration?, diagnostics: [Diagnostic]) {
     var source = source
     source.masked = SecretMask.ranges(in: source.bytes)
@@ -32,7 +34,7 @@ struct ConfigurationReader {
     self.report = report
   }
 
-  mutating func read(_ value: JSONValue, _ catalog: (_ directories: [String]) -> ConnectorListing) -> Configuration? {
+  mutating func read(_ value: JSONValue, _ catalog: (_ directories: [String]) -> Catalog) -> Configuration? {
     guard var file = Section(value, title: "", report) else { return nil }
     if let version = file.required("version", example: "1") { check(version: version) }
     let listen = file.optional("listen").map { listeners($0) }
@@ -48,12 +50,12 @@ struct ConfigurationReader {
     let limits = file.optional("limits").flatMap { self.limits($0) }
     file.finish()
 
-    let listing = catalog(directories)
-    for diagnostic in listing.diagnostics { report.add(diagnostic) }
+    let connectors = catalog(directories)
+    for diagnostic in connectors.diagnostics { report.add(diagnostic) }
     var read: [RouteReader.Outcome] = []
     if let routes, let members = Section(routes, title: "\"routes\"", report)?.value.members {
       for member in members {
-        guard let outcome = RouteReader(report, listing.connectors, callerNames).read(member) else { continue }
+        guard let outcome = RouteReader(report, connectors, callerNames).read(member) else { continue }
         bound += outcome.listen
         read.append(outcome)
       }

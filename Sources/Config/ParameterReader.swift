@@ -1,3 +1,4 @@
+import Connector
 import JSON
 
 /// Reads what a route gives its connector: names of secrets, and options.
@@ -6,13 +7,13 @@ struct ParameterReader {
   let route: String
 
   /// Parameter → secret, with the default name `<route>/<parameter>` where none is given.
-  func secrets(_ member: JSONMember?, of connector: ConnectorSummary?) -> [String: String] {
+  func secrets(_ member: JSONMember?, of connector: Connector?) -> [String: String] {
     var names: [String: String] = [:]
-    for parameter in connector?.secrets ?? [] { names[parameter] = "\(route)/\(parameter)" }
+    for parameter in connector?.secrets ?? [] { names[parameter.name] = "\(route)/\(parameter.name)" }
     guard let member, let given = Section(member, title: "\"secrets\"", report)?.value.members else { return names }
     for entry in given {
       guard let name = secretName(entry), let connector else { continue }
-      if connector.secrets.contains(entry.key) {
+      if connector.secrets.contains(where: { $0.name == entry.key }) {
         names[entry.key] = name
       } else {
         let isOption = connector.options.contains { $0.name == entry.key }
@@ -21,7 +22,7 @@ struct ParameterReader {
           help: isOption
             ? "it is an option: \"options\": { \"\(entry.key)\": … }"
             : connector.secrets.isEmpty
-              ? "it needs no secrets" : report.suggestion(for: entry.key, among: connector.secrets))
+              ? "it needs no secrets" : report.suggestion(for: entry.key, among: connector.secrets.map(\.name)))
       }
     }
     return names
@@ -53,13 +54,13 @@ struct ParameterReader {
   }
 
   /// nil when one is wrong or missing, so that the connector need not be asked.
-  func options(_ member: JSONMember?, of connector: ConnectorSummary?, at place: JSONMember?) -> [String: String]? {
+  func options(_ member: JSONMember?, of connector: Connector?, at place: JSONMember?) -> [String: String]? {
     var values: [String: String] = [:]
     let errorsBefore = report.diagnostics.count
     let given = member.flatMap { Section($0, title: "\"options\"", report)?.value.members } ?? []
     for entry in given {
       guard let connector else { continue }
-      if connector.secrets.contains(entry.key) {
+      if connector.secrets.contains(where: { $0.name == entry.key }) {
         report.error(
           "\"\(entry.key)\" is a secret of connector \"\(connector.name)\", not an option", atKey: entry,
           help: "store it with `chatelaine secret set \(route)/\(entry.key)`, and remove it from this file")
@@ -81,7 +82,7 @@ struct ParameterReader {
     }
     if let connector, let place = member ?? place {
       let unknown = given.map(\.key).filter { key in !connector.options.contains { $0.name == key } }
-      for option in connector.options where option.isRequired && !given.contains(where: { $0.key == option.name }) {
+      for option in connector.options where option.required && !given.contains(where: { $0.key == option.name }) {
         // A misspelt key says it better than a missing one.
         if unknown.contains(where: { closest(to: $0, among: [option.name]) != nil }) { continue }
         report.error(
@@ -94,19 +95,18 @@ struct ParameterReader {
 
   /// Names of the headers that the connector sets with these options.
   func effect(
-    of connector: ConnectorSummary?, _ values: [String: String]?, _ member: JSONMember?, _ place: JSONMember?
+    of connector: Connector?, _ values: [String: String]?, _ member: JSONMember?, _ place: JSONMember?
   ) -> (connector: String, headers: [String]) {
     guard let connector, let values else { return ("", []) }
-    switch connector.effect(values) {
-    case .sets(let headers): return (connector.name, headers)
-    case .refuses(let option, let reason):
-      if let entry = member?.value.members?.first(where: { $0.key == option }) {
-        report.error("the option \"\(option)\" \(reason)", at: entry.value)
-      } else if let place {
-        report.error("the option \"\(option)\" \(reason)", at: place.value)
-      }
-      return (connector.name, [])
+    do {
+      return (connector.name, try connector.targets(options: values).headers.map(\.text))
+    } catch {
+      var option: String?
+      if case .invalid(let name, _) = error { option = name }
+      let entry = member?.value.members?.first { $0.key == option }
+      if let value = entry?.value ?? place?.value { report.error(error.message, at: value) }
     }
+    return (connector.name, [])
   }
 }
 

@@ -1,3 +1,4 @@
+import Connector
 import JSON
 
 /// Reads one route.
@@ -12,10 +13,10 @@ struct RouteReader {
   }
 
   let report: Report
-  let connectors: [ConnectorSummary]
+  let connectors: Catalog
   let callers: [String]
 
-  init(_ report: Report, _ connectors: [ConnectorSummary], _ callers: [String]) {
+  init(_ report: Report, _ connectors: Catalog, _ callers: [String]) {
     self.report = report
     self.connectors = connectors
     self.callers = callers
@@ -80,12 +81,14 @@ struct RouteReader {
     return false
   }
 
-  private func connector(_ member: JSONMember) -> ConnectorSummary? {
+  private func connector(_ member: JSONMember) -> Connector? {
     guard let name = report.string(member) else { return nil }
-    if let connector = connectors.first(where: { $0.name == name }) { return connector }
+    if let connector = connectors[name] { return connector }
+    let isPerhapsBroken = closest(to: name, among: connectors.names) == nil && !connectors.diagnostics.isEmpty
     report.error(
       "unknown connector \"\(name)\"", at: member.value,
-      help: report.suggestion(for: name, among: connectors.map(\.name).sorted()))
+      help: isPerhapsBroken
+        ? "perhaps it is in a connector file with a mistake" : report.suggestion(for: name, among: connectors.names))
     return nil
   }
 

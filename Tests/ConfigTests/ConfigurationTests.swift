@@ -51,7 +51,7 @@ func configuration(_ text: String) throws -> Configuration {
         "loops": 4,
         "log": { "level": "debug", "format": "json" },
         "metrics": { "tcp": "127.0.0.1:7221" },
-        "connectors": [ "/etc/chatelaine/connectors" ],
+        "connectors": [ "/more" ],
         "limits": { "connections": 20, "connections_per_caller": 10, "head": "64KiB", "buffered": "1GiB" },
         "routes": {
           "second": { "connector": "none", "upstream": "http://127.0.0.1:8080/base/v2/" },
@@ -86,7 +86,7 @@ func configuration(_ text: String) throws -> Configuration {
     #expect(read.loops == 4)
     #expect(read.log == Configuration.Log(level: .debug, format: .json))
     #expect(read.metrics?.description == "127.0.0.1:7221")
-    #expect(read.connectors == ["/etc/chatelaine/connectors"])
+    #expect(read.connectors == ["/more"])
     #expect(
       read.limits
         == Configuration.Limits(connections: 20, connectionsPerCaller: 10, head: 65_536, buffered: 1 << 30))
@@ -127,6 +127,7 @@ func configuration(_ text: String) throws -> Configuration {
     let path =
       String(#filePath.dropLast("Tests/ConfigTests/ConfigurationTests.swift".utf8.count)) + "config/chatelaine.jsonc"
     let text = String(decoding: try load(path), as: UTF8.self)
+    #expect(text == Configuration.example())
     #expect(try configuration(text).routes.isEmpty)
     // Lines that are keys, brackets or the end of one, but not prose.
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false).map { line -> Substring in
@@ -140,5 +141,16 @@ func configuration(_ text: String) throws -> Configuration {
     #expect(read.routes.map(\.name) == ["codegate", "vendor"])
     #expect(read.metrics != nil)
     #expect(read.routes[1].secrets == ["token": "shared/vendor"])
+  }
+
+  @Test func `the example takes other directories, whatever they are called`() throws {
+    let read = try configuration(
+      Configuration.example(
+        runtime: "/run/user/1000/my \"x\"", state: "/home/me/.local/state/é", settings: "/home/me/a\\b"))
+    #expect(read.admin == "/run/user/1000/my \"x\"/admin.sock")
+    #expect(
+      read.store
+        == Configuration.Store(path: "/home/me/.local/state/é/store.db", key: .file("/home/me/a\\b/master.key")))
+    #expect(read.listen.map(\.description) == ["127.0.0.1:7220", "/run/user/1000/my \"x\"/chatelaine.sock"])
   }
 }

@@ -1,30 +1,35 @@
+import Connector
 import Glibc
 import JSON
 import Testing
 
 @testable import Config
 
-/// The connectors that the tests know: two that are built in, and one of each other kind.
-func testCatalog(_ directories: [String]) -> ConnectorListing {
-  let header = ConnectorSummary("header", secrets: ["value"], options: [.init("name", isRequired: true)]) { options in
-    let name = options["name"] ?? ""
-    return name.contains(" ") ? .refuses(option: "name", reason: "is no header name") : .sets(headers: [name])
-  }
-  var listing = ConnectorListing([
-    ConnectorSummary("codegate", secrets: ["api_key", "secret"]) { _ in
-      .sets(headers: ["X-API-Key", "X-Timestamp", "X-Signature"])
-    },
-    ConnectorSummary("bearer", secrets: ["token"], options: [.init("prefix")]) { _ in .sets(headers: ["Authorization"])
-    },
-    header,
-    ConnectorSummary("none"),
-  ])
-  if directories.contains("/broken") {
-    let file = Source(file: "/broken/vendor.jsonc", bytes: Array("{ \"connector\": 5 }\n".utf8))
-    listing.diagnostics = [file.diagnostic("\"connector\" is a string, not a number", at: 15)]
-  }
-  return listing
+/// What is built in; a directory `/more` with a connector that needs nothing, and one with files that are wrong.
+func testCatalog(_ directories: [String]) -> Catalog {
+  directories.contains("/broken") ? brokenCatalog : directories.contains("/more") ? largerCatalog : plainCatalog
 }
+
+private let plainCatalog = Catalog()
+private let largerCatalog = Catalog(files: [
+  .init(
+    name: "/more/none.jsonc",
+    bytes: Array(#"{ "connector": "none", "title": "Nothing", "set": { "headers": { "X-A": "1" } } }"#.utf8))
+])
+private let brokenCatalog = Catalog(files: [
+  .init(
+    name: "/broken/vendor.jsonc",
+    bytes: Array(
+      """
+      {
+        "connector": "vendor",
+        "title": "A vendor",
+        "secrets": { "key": { "about": "key" } },
+        "set": { "headers": { "X-Signature": "v1=${hex(hmac_sha265(secret.key, body))}" } },
+      }
+
+      """.utf8))
+])
 
 func load(_ path: String) throws -> [UInt8] {
   let file = try #require(fopen(path, "rb"), "\(path)")
