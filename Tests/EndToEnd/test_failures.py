@@ -44,7 +44,8 @@ def broken(build, upstream, full):
         "twice": to(upstream.origin, retry={"attempts": 2}),
         "no-secret": {"connector": "bearer", "upstream": upstream.origin},
     }
-    with build(routes) as house:
+    # One loop, so that each request meets the connections that the one before it left.
+    with build(routes, loops=1) as house:
         yield house
 
 

@@ -157,3 +157,28 @@ def test_a_proxy_in_the_environment_is_ignored(build, servers):
         house.stop()
     finally:
         house.remove()
+
+
+def test_a_routes_client_certificate_is_shown(authority, build):
+    """`client_certificate` is a file, `client_key` a secret; without them this server refuses."""
+    context = authority.server_context()
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(authority.path)
+    server = Upstream(context)
+    certificate, key = authority.issue(["client.example"])
+    house = build({
+        "known": {"connector": "bearer", "upstream": server.origin, "secrets": {"token": "shared/token"},
+                  "tls": {"client_key": "known/client_key"}},
+        "unknown": {"connector": "bearer", "upstream": server.origin, "secrets": {"token": "shared/token"}},
+    })
+    file = house.home / "client.pem"
+    file.write_bytes(certificate)
+    house.settings["routes"]["known"]["tls"]["client_certificate"] = str(file)
+    house.write()
+    house.run_well("secret", "set", "known/client_key", input=key)
+    with house, server.answering() as seen:
+        problem(house.exchange("GET", "/unknown/x"), "upstream_tls", "unknown")
+        seen.none()
+        assert house.exchange("GET", "/known/x").status == 200
+        assert seen.only().connection.sock.getpeercert()["subject"] == ((("commonName", "client.example"),),)
+    server.close()

@@ -3,6 +3,7 @@
 import datetime
 import ipaddress
 import ssl
+import tempfile
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -50,11 +51,8 @@ class Authority:
         self.path = directory / f"{name.replace(' ', '-')}.pem"
         self.path.write_bytes(self.certificate.public_bytes(serialization.Encoding.PEM))
 
-    def server_context(self, names=("localhost", "127.0.0.1", "::1"), days=(-1, 2), maximum=None):
-        """A server's TLS context whose certificate is for `names`, valid from and until `days` from today.
-
-        With `maximum` it speaks nothing newer, and whatever OpenSSL can still be made to speak below it.
-        """
+    def issue(self, names, days=(-1, 2)):
+        """A certificate for `names`, valid from and until `days` from today, and its key; both PEM."""
         now = datetime.datetime.now(datetime.timezone.utc)
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
@@ -72,10 +70,18 @@ class Authority:
             )
             .sign(self.key, hashes.SHA256())
         )
-        file = self.directory / f"server-{certificate.serial_number:x}.pem"
-        file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM) + _pem(key))
+        return certificate.public_bytes(serialization.Encoding.PEM), _pem(key)
+
+    def server_context(self, names=("localhost", "127.0.0.1", "::1"), days=(-1, 2), maximum=None):
+        """A server's TLS context whose certificate is for `names`.
+
+        With `maximum` it speaks nothing newer, and whatever OpenSSL can still be made to speak below it.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
+        with tempfile.NamedTemporaryFile(dir=self.directory, suffix=".pem") as file:
+            file.write(b"".join(self.issue(names, days)))
+            file.flush()
+            context.load_cert_chain(file.name)
         if maximum is not None:
             context.set_ciphers("ALL:@SECLEVEL=0")
             context.minimum_version = ssl.TLSVersion.TLSv1
