@@ -19,11 +19,8 @@ public final class Signer {
   let macs: [HMAC]
   /// Whether the fixed keys are in their contexts.
   private(set) var isKeyed = false
-  /// The connector's lists, this signer's own.
-  let values: [Connector.Definition]
-  let headers: [Connector.Target]
-  let query: [Connector.Target]
-  let body: [Connector.Target]
+  /// The connector's values in the order in which phases need them.
+  private let order: [(index: Int, definition: Connector.Definition)]
   /// What `nonce` and `uuid` are instead of random: a vector says so.
   var fixedNonce: String?
   var fixedUUID: String?
@@ -42,12 +39,12 @@ public final class Signer {
     } catch {
       throw .option(error)
     }
-    var found: [Secret] = []
+    var values: [Secret] = []
     for parameter in connector.secrets {
       guard let secret = secrets[parameter.name] else { throw .secretMissing(parameter.name) }
-      found.append(secret)
+      values.append(secret)
     }
-    self.secrets = found
+    self.secrets = values
     var settings = Array(route.utf8)
     self.route = 0..<settings.count
     var ranges: [Range<Int>?] = []
@@ -60,10 +57,7 @@ public final class Signer {
     self.options = ranges
     self.settings = settings
     program = connector.program.detached()
-    self.values = connector.values.map { $0 }
-    headers = connector.headers.map { $0 }
-    query = connector.query.map { $0 }
-    body = connector.body.map { $0 }
+    order = connector.values.enumerated().map { ($0.offset, $0.element) }
     digests = program.digests.map { Digest($0.hash) }
     macs = program.macs.map { HMAC($0.operation.hash, key: Span()) }
     keyFixed()
@@ -76,10 +70,10 @@ public final class Signer {
     let request = ConnectorRequest(
       block: nothing, method: 0..<0, path: 0..<0, query: nil, fields: nothing, headers: [], host: nothing,
       body: nothing, subject: nothing)
-    for value in values {
-      let node = value.node
+    for entry in order {
+      let node = entry.definition.node
       let isFixed = program.nodes[node].traits.contains(.fixed)
-      patch.state.values.append(isFixed ? self.value(of: node, request, &patch) : .absent(node))
+      patch.state.values.append(isFixed ? value(of: node, request, &patch) : .absent(node))
     }
     for mac in program.nodes where mac.operation.isMac && program.macs[mac.index].isFixed {
       _ = keyed(mac, request, &patch)
@@ -96,7 +90,7 @@ public final class Signer {
     patch.state.time = time
     patch.state.body = Slice(origin: .body, range: 0..<request.body.count)
     patch.state.query = request.query.map { Slice(origin: .block, range: $0) }
-    for value in values { patch.state.values.append(.absent(value.node)) }
+    for definition in order { patch.state.values.append(.absent(definition.definition.node)) }
     if connector.readsEntropy { patch.appendEntropy(entropy, fixedNonce, fixedUUID) }
 
     if connector.changesQuery { try removeSetNames(request, &patch) }
@@ -113,9 +107,9 @@ public final class Signer {
   }
 
   private func define(_ phase: Connector.Phase, _ request: borrowing ConnectorRequest, _ patch: inout Patch) {
-    for index in values.indices where values[index].phase == phase {
-      patch.state.values[index] = value(of: values[index].node, request, &patch)
-      if trace != nil { explain(.value, values[index].name, values[index].node, request, &patch) }
+    for entry in order where entry.definition.phase == phase {
+      patch.state.values[entry.index] = value(of: entry.definition.node, request, &patch)
+      if trace != nil { explain(.value, entry.definition.name, entry.definition.node, request, &patch) }
     }
   }
 
