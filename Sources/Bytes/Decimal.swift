@@ -1,19 +1,26 @@
 extension Buffer {
-  /// Appends the number in decimal: no sign for what is not negative, no leading zeroes.
-  public mutating func appendDecimal(_ number: some FixedWidthInteger) {
-    var rest = number.magnitude
+  /// Appends the number in decimal: no sign for what is not negative, no leading zeroes. At most 64 bits.
+  ///
+  /// Inlined, since a generic is not specialised across modules and then costs a witness call a digit.
+  @inlinable public mutating func appendDecimal(_ number: some FixedWidthInteger) {
     if number < 0 { append(0x2D) }
+    appendDecimal(magnitude: UInt64(number.magnitude))
+  }
+
+  @usableFromInline mutating func appendDecimal(magnitude: UInt64) {
     var digits = 1
-    var scale = rest
+    var scale = magnitude
     while scale >= 10 {
       scale /= 10
       digits += 1
     }
-    let start = count
-    for _ in 0..<digits { append(0x30) }
-    for place in 1...digits {
-      replace(at: start + digits - place, with: 0x30 + UInt8(truncatingIfNeeded: rest % 10))
-      rest /= 10
+    var rest = magnitude
+    unsafe write(upTo: digits) { room in
+      for place in 1...digits {
+        unsafe room[digits - place] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
+        rest /= 10
+      }
+      return digits
     }
   }
 

@@ -75,14 +75,17 @@ struct Checker {
     if let family = family(declaring: word.text) {
       return fail("unknown name \"\(word.text)\"", word.range, "did you mean \"\(family).\(word.text)\"?")
     }
-    let names = Array(RequestName.table.keys) + scope.values.map(\.name) + RequestName.families
-    return fail("unknown name \"\(word.text)\"", word.range, meant(word.text, names.sorted()))
+    let names = RequestName.table.keys.sorted() + scope.values.map(\.name) + RequestName.families
+    let known = "the names are " + RequestName.table.keys.sorted().joined(separator: ", ") + " and earlier values"
+    return fail("unknown name \"\(word.text)\"", word.range, meant(word.text, names) ?? known)
   }
 
   private mutating func compileValue(_ index: Int, _ word: Expression.Word) -> Int? {
     let value = scope.values[index]
     guard value.isDefined else {
       if let cycle = cycle(from: index) {
+        // A value of it that is defined already has told it.
+        if scope.values.contains(where: { $0.isDefined && cycle.contains($0.name) }) { return nil }
         return fail("values that need each other: \(cycle.joined(separator: " → "))", word.range, nil)
       }
       return fail(
@@ -187,7 +190,10 @@ struct Checker {
       if RequestName.table[word.text] != nil || scope.values.contains(where: { $0.name == word.text }) {
         return fail("\"\(word.text)\" is a name, not a function", word.range, "write it without parentheses")
       }
-      return fail("unknown function \"\(word.text)\"", word.range, meant(word.text, Function.table.keys.sorted()))
+      let functions = Function.table.keys.sorted()
+      return fail(
+        "unknown function \"\(word.text)\"", word.range,
+        meant(word.text, functions) ?? "the functions are \(functions.joined(separator: ", "))")
     }
     let most = function.isVariadic ? Int.max : function.arguments.count
     guard arguments.count >= function.required, arguments.count <= most else {

@@ -38,8 +38,8 @@ struct ConnectorReader {
     declareTargets(value["set"])
     readValues(value["values"])
     readSet(value)
-    reportUnused(value)
     if diagnostics.contains(where: { $0.severity == .error }) { return nil }
+    reportUnused(value)
     let connector = Connector(parts, scope: checker.scope, program: checker.program)
     var vectors = VectorReader(source: source, connector: connector)
     vectors.read(value["vectors"])
@@ -190,7 +190,9 @@ struct ConnectorReader {
       guard let node = compileTarget(member.value), let nameNode else { continue }
       let traits = checker.program.nodes[node].traits
       if isOptional, !traits.contains(.optional) {
-        error("this is never absent, so the ? after the name says nothing", atKey: member)
+        diagnostics.append(
+          source.diagnostic(
+            "this is never absent, so the ? after the name says nothing", atKey: member, severity: .warning))
       }
       targets.append(Connector.Target(name: nameNode, node: node, isOptional: isOptional))
     }

@@ -4,8 +4,8 @@ import JSON
 /// Carrying out a connector's `set`.
 extension Signer {
   func setHeaders(_ request: borrowing ConnectorRequest, _ patch: inout Patch) throws(EvaluationError) {
-    for index in connector.headers.indices {
-      let target = connector.headers[index]
+    for index in headers.indices {
+      let target = headers[index]
       let start = patch.arena.count
       let isThere = emit(target.node, request, &patch)
       if trace != nil { explain(.header, targets.headers[index].text, target.node, request, &patch) }
@@ -34,8 +34,8 @@ extension Signer {
 
   func setQuery(_ request: borrowing ConnectorRequest, _ patch: inout Patch) throws(EvaluationError) {
     let start = patch.arena.count
-    if let query = patch.state.query { append(query, request, &patch) }
-    try appendFields(connector.query, targets.query, .query, from: start, request, &patch)
+    if let sent = patch.state.query { append(sent, request, &patch) }
+    try appendFields(query, targets.query, .query, from: start, request, &patch)
     guard patch.arena.count > start else { return }
     patch.query = start..<patch.arena.count
     patch.state.query = Slice(origin: .arena, range: start..<patch.arena.count)
@@ -46,7 +46,7 @@ extension Signer {
     switch connector.bodyKind {
     case .form:
       try appendOthers(request.body, targets.body, &patch)
-      try appendFields(connector.body, targets.body, .form, from: start, request, &patch)
+      try appendFields(body, targets.body, .form, from: start, request, &patch)
     case .json: try appendObject(request, &patch)
     }
     patch.body = start..<patch.arena.count
@@ -90,8 +90,8 @@ extension Signer {
       object.appendKey(member.key)
       object.appendJSON(member.value)
     }
-    for index in connector.body.indices {
-      let target = connector.body[index]
+    for index in body.indices {
+      let target = body[index]
       let before = patch.arena.count
       let isThere = emit(target.node, request, &patch)
       if trace != nil { explain(.json, targets.body[index].text, target.node, request, &patch) }

@@ -209,7 +209,7 @@ extension Signer {
   }
 
   /// - Returns: false when the value is absent.
-  private func append(_ value: Value, _ request: borrowing ConnectorRequest, _ patch: inout Patch) -> Bool {
+  func append(_ value: Value, _ request: borrowing ConnectorRequest, _ patch: inout Patch) -> Bool {
     switch value {
     case .absent(let reason):
       patch.state.missing = reason

@@ -83,7 +83,7 @@ extension Signer {
       return items.compactMap { $0 }.joined(separator: separator)
     case .or: return show(children[0], request, &patch) ?? show(children[1], request, &patch)
     case .value:
-      let name = connector.values[node.index].name
+      let name = values[node.index].name
       return trace?.first { $0.part == .value && $0.name == name }?.shown ?? "•••"
     default: return "•••"
     }

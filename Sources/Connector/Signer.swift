@@ -19,8 +19,11 @@ public final class Signer {
   let macs: [HMAC]
   /// Whether the fixed keys are in their contexts.
   private(set) var isKeyed = false
-  /// The connector's values in the order in which phases need them.
-  private let order: [(index: Int, definition: Connector.Definition)]
+  /// The connector's lists, this signer's own.
+  let values: [Connector.Definition]
+  let headers: [Connector.Target]
+  let query: [Connector.Target]
+  let body: [Connector.Target]
   /// What `nonce` and `uuid` are instead of random: a vector says so.
   var fixedNonce: String?
   var fixedUUID: String?
@@ -39,12 +42,12 @@ public final class Signer {
     } catch {
       throw .option(error)
     }
-    var values: [Secret] = []
+    var found: [Secret] = []
     for parameter in connector.secrets {
       guard let secret = secrets[parameter.name] else { throw .secretMissing(parameter.name) }
-      values.append(secret)
+      found.append(secret)
     }
-    self.secrets = values
+    self.secrets = found
     var settings = Array(route.utf8)
     self.route = 0..<settings.count
     var ranges: [Range<Int>?] = []
@@ -57,7 +60,10 @@ public final class Signer {
     self.options = ranges
     self.settings = settings
     program = connector.program.detached()
-    order = connector.values.enumerated().map { ($0.offset, $0.element) }
+    self.values = connector.values.map { $0 }
+    headers = connector.headers.map { $0 }
+    query = connector.query.map { $0 }
+    body = connector.body.map { $0 }
     digests = program.digests.map { Digest($0.hash) }
     macs = program.macs.map { HMAC($0.operation.hash, key: Span()) }
     keyFixed()
@@ -70,10 +76,10 @@ public final class Signer {
     let request = ConnectorRequest(
       block: nothing, method: 0..<0, path: 0..<0, query: nil, fields: nothing, headers: [], host: nothing,
       body: nothing, subject: nothing)
-    for entry in order {
-      let node = entry.definition.node
+    for value in values {
+      let node = value.node
       let isFixed = program.nodes[node].traits.contains(.fixed)
-      patch.state.values.append(isFixed ? value(of: node, request, &patch) : .absent(node))
+      patch.state.values.append(isFixed ? self.value(of: node, request, &patch) : .absent(node))
     }
     for mac in program.nodes where mac.operation.isMac && program.macs[mac.index].isFixed {
       _ = keyed(mac, request, &patch)
@@ -90,7 +96,7 @@ public final class Signer {
     patch.state.time = time
     patch.state.body = Slice(origin: .body, range: 0..<request.body.count)
     patch.state.query = request.query.map { Slice(origin: .block, range: $0) }
-    for definition in order { patch.state.values.append(.absent(definition.definition.node)) }
+    for value in values { patch.state.values.append(.absent(value.node)) }
     if connector.readsEntropy { patch.appendEntropy(entropy, fixedNonce, fixedUUID) }
 
     if connector.changesQuery { try removeSetNames(request, &patch) }
@@ -107,9 +113,9 @@ public final class Signer {
   }
 
   private func define(_ phase: Connector.Phase, _ request: borrowing ConnectorRequest, _ patch: inout Patch) {
-    for entry in order where entry.definition.phase == phase {
-      patch.state.values[entry.index] = value(of: entry.definition.node, request, &patch)
-      if trace != nil { explain(.value, entry.definition.name, entry.definition.node, request, &patch) }
+    for index in values.indices where values[index].phase == phase {
+      patch.state.values[index] = value(of: values[index].node, request, &patch)
+      if trace != nil { explain(.value, values[index].name, values[index].node, request, &patch) }
     }
   }
 

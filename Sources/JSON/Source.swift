@@ -94,8 +94,13 @@ public struct Source: Sendable {
     let start = bytes[..<offset].lastIndex(of: 0x0A).map { $0 + 1 } ?? 0
     var end = bytes[offset...].firstIndex(of: 0x0A) ?? bytes.count
     if end > start, bytes[end - 1] == 0x0D { end -= 1 }
-    let first = min(offset, end)
+    var first = min(offset, end)
     var last = min(offset + count, end)
+    for mask in masked where mask.upperBound > first && mask.lowerBound < last {
+      // A fault inside of what is masked is all of it.
+      if mask.contains(first) { first = max(mask.lowerBound, start) }
+      if mask.contains(last) { last = min(mask.upperBound, end) }
+    }
     while last < end, bytes[last] & 0xC0 == 0x80 { last += 1 }
     var before = characters(start..<first)
     var fault = characters(first..<last)

@@ -21,7 +21,7 @@ struct Bench {
     self.connector = connector
   }
 
-  /// - Parameter set: the file from `"secrets"` on, without the outer braces.
+  /// - Parameter text: the file from `"secrets"` on, without the outer braces.
   init(_ text: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
     let source = "{ \"connector\": \"test\", " + text + " }"
     let (connector, diagnostics) = Connector.compile(source: Array(source.utf8), file: "test.jsonc")

@@ -1,0 +1,36 @@
+import JSON
+
+/// Whether an authority leads to one route only, and no route leads back to the daemon.
+struct AuthorityCheck {
+  let report: Report
+
+  init(_ report: Report) {
+    self.report = report
+  }
+
+  func run(_ outcomes: [RouteReader.Outcome], _ bound: [ListenAddress]) {
+    var owners: [Authority: String] = [:]
+    for outcome in outcomes {
+      let route = outcome.route
+      for address in bound where leads(route.upstream, to: address) {
+        report.error("\(route.upstream.authority) is this daemon's own listener", at: outcome.upstream)
+      }
+      for (host, value) in zip(route.hosts, outcome.hosts) {
+        let other = outcomes.first { $0.route.name != route.name && $0.route.upstream.authority == host.description }
+        if let owner = owners[host] ?? other?.route.name {
+          report.error("\(host) already means route \"\(owner)\"", at: value)
+        } else {
+          owners[host] = route.name
+        }
+      }
+    }
+  }
+
+  private func leads(_ upstream: Upstream, to listener: ListenAddress) -> Bool {
+    guard case .tcp(let address, let port) = listener, port == upstream.port, port != 0 else { return false }
+    switch upstream.host {
+    case .address(let other): return other == address
+    case .name: return upstream.isLoopback && address.isLoopback
+    }
+  }
+}

@@ -1,0 +1,97 @@
+import Connector
+import Crypto
+import Testing
+
+@Suite struct ExplainTests {
+  private func shown(_ bench: Bench) throws -> [String: String] {
+    var shown: [String: String] = [:]
+    for step in try bench.explained().steps { shown["\(step.part.rawValue) \(step.name)"] = step.shown ?? "(absent)" }
+    return shown
+  }
+
+  @Test func `codegate shows every step and no secret`() throws {
+    var bench = Bench(try #require(Catalog()["codegate"]))
+    bench.secrets = ["api_key": "canary-api-key", "secret": "canary-secret"]
+    bench.target = "/codes?b=2&a=1"
+    let steps = try bench.explained().steps
+    #expect(steps.map(\.name) == ["canonical_query", "string_to_sign", "X-API-Key", "X-Timestamp", "X-Signature"])
+    #expect(steps[0].shown == "a=1&b=2")
+    #expect(steps[1].shown?.hasPrefix("GET\n/codes\na=1&b=2\ne3b0c442") == true)
+    #expect(steps[2].shown == "•••")
+    #expect(steps[4].shown == (try bench.signed().headers["X-Signature"]))
+  }
+
+  @Test func `basic hides the base64 of its secrets whole`() throws {
+    var bench = Bench(try #require(Catalog()["basic"]))
+    bench.secrets = ["username": "Aladdin", "password": "open sesame"]
+    #expect(try shown(bench) == ["header Authorization": "Basic •••"])
+  }
+
+  @Test func `bearer, header and query hide the secret in its place`() throws {
+    var bench = Bench(try #require(Catalog()["bearer"]))
+    bench.secrets = ["token": "canary"]
+    #expect(try shown(bench) == ["header Authorization": "Bearer •••"])
+    bench.connector = try #require(Catalog()["header"])
+    bench.secrets = ["value": "canary"]
+    bench.options = ["name": "X-Key"]
+    #expect(try shown(bench) == ["header X-Key": "•••"])
+    bench.connector = try #require(Catalog()["query"])
+    #expect(try shown(bench) == ["query X-Key": "•••"])
+  }
+
+  @Test(arguments: [
+    ("a ${secret.s} b ${path}", "a ••• b /p"),
+    ("${concat('a', concat(secret.s, method))}", "a•••GET"),
+    ("${join('|', secret.s, path, sort(query), secret.s)}", "•••|/p|a=1|b=2|•••"),
+    ("${hex(secret.s)} ${base64(secret.s)} ${base64url(concat('x', secret.s))}", "••• ••• •••"),
+    ("${upper(secret.s)}${lower(concat(secret.s, 'x'))}", "••••••"),
+    ("${percent_encode(secret.s)} ${form_encode(secret.s)}", "••• •••"),
+    ("${or(header.x, secret.s)}", "•••"),
+    ("${or(header.x, concat('n', secret.s))} ${or(option.o, secret.s)}", "n••• set"),
+    ("${or(json(secret.s, 'a'), 'x')}", "x"),
+    ("${alias} ${wrapped}", "••• <•••>"),
+    // As good as the secret itself: nothing of the request is in it.
+    ("${hex(sha256(secret.s))} ${hex(hmac_sha256(secret.s, 'login'))}", "••• •••"),
+    ("${hex(md5(concat(secret.s, path)))}", "3fc74d97dfc03565f802e13589b62cc8"),
+  ]) func `a secret is masked where it stands, and an encoding of one as a whole`(
+    expression: String, expected: String
+  ) throws {
+    var bench = try Bench(
+      #"""
+      "secrets": { "s": {} }, "options": { "o": { "required": false } },
+      "values": { "alias": "${secret.s}", "wrapped": "<${alias}>" },
+      "set": { "headers": { "Out": "\#(expression)" } }
+      """#)
+    bench.secrets = ["s": "canary"]
+    bench.options = ["o": "set"]
+    bench.target = "/p?a=1&b=2"
+    let all = try shown(bench)
+    #expect(all["header Out"] == expected)
+    #expect(!all.values.contains { $0.contains("canary") })
+  }
+
+  @Test func `a body is shown member by member`() throws {
+    var bench = try Bench(
+      #""secrets": {"s": {}}, "set": { "json": { "key": "${secret.s}", "at": "${now}" } }"#)
+    bench.secrets = ["s": "canary"]
+    #expect(try shown(bench) == ["json key": "•••", "json at": "1767225600"])
+  }
+
+  @Test func `pairs are shown as a form, bytes that are no text in hexadecimal, and what is absent as nothing`() throws
+  {
+    let bench = try Bench(
+      #"""
+      "values": { "q": "${sort(query)}", "h": "${md5('abc')}", "org": "${header.X-Org}" },
+      "set": { "headers": { "Out?": "${org}" } }
+      """#)
+    let steps = try bench.explained().steps
+    #expect(steps.map(\.shown) == ["", "hex:900150983cd24fb0d6963f7d28e17f72", nil, nil])
+  }
+
+  @Test func `an explanation goes as far as the request got, and says why no further`() throws {
+    let bench = try Bench(#""set": { "headers": { "X-A": "1", "X-B": "${header.X-Org}", "X-C": "3" } }"#)
+    let explanation = try bench.explained()
+    #expect(explanation.steps.map(\.name) == ["X-A", "X-B"])
+    #expect(explanation.error?.message == "the header X-B needs the request header x-org")
+  }
+}

@@ -1,0 +1,130 @@
+"""The fixtures: one authority and one recording upstream a run, and one daemon that most tests share."""
+
+import json
+import os
+
+import pytest
+
+from harness.authority import Authority
+from harness.daemon import BIN, TOP, House, free_port
+from harness.upstream import Upstream
+from secrets_used import SECRETS, VECTOR_SECRETS
+
+
+# What a person's environment may hold that would change what the clients here do.
+for name in list(os.environ):
+    if name.lower().endswith("_proxy") or name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR",
+                                                   "CHATELAINE_CONFIG", "CREDENTIALS_DIRECTORY"):
+        del os.environ[name]
+
+
+def pytest_sessionstart(session):
+    if not os.access(BIN, os.X_OK):
+        pytest.exit(f"no daemon at {BIN}: `make build` first, or set CHATELAINE_BIN", returncode=2)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("authority")
+    return Authority(directory)
+
+
+@pytest.fixture(scope="session")
+def upstream(authority):
+    """The TLS upstream of the shared daemon. A script for one test: `with upstream.answering(script) as seen:`."""
+    server = Upstream(authority.server_context())
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def safe():
+    """A house that never runs: its key and store, with every secret, are copied instead of made anew."""
+    house = House(routes={}, secrets=SECRETS)
+    yield house
+    house.remove()
+
+
+@pytest.fixture(scope="session")
+def build(safe, authority):
+    """Makes a house from routes, with the common secrets in its store; `with build({...}) as house:` runs it."""
+
+    def make(routes, **top_level):
+        for route in routes.values():
+            if route["upstream"].startswith("https:"):
+                route.setdefault("tls", {}).setdefault("ca", str(authority.path))
+                if route["tls"]["ca"] is None:
+                    del route["tls"]
+        return House(routes, store=safe, **top_level)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def house(build, upstream):
+    """The shared daemon: a route of each kind, every kind of listener, all in front of the one upstream."""
+    own_port = free_port()
+    metrics_port = free_port()
+    routes = {
+        "codegate": {
+            "connector": "codegate", "upstream": upstream.origin, "hosts": ["api.codegate.test"],
+            "listen": [{"tcp": f"127.0.0.1:{own_port}"}],
+        },
+        **{
+            name: {"connector": "codegate", "upstream": upstream.origin}
+            for name in VECTOR_SECRETS.values() if name != "codegate"
+        },
+        "bearer": {"connector": "bearer", "upstream": upstream.origin},
+        "basic": {"connector": "basic", "upstream": upstream.origin},
+        "header": {"connector": "header", "upstream": upstream.origin, "options": {"name": "X-Vendor-Key"}},
+        "query": {"connector": "query", "upstream": upstream.origin, "options": {"name": "key"}},
+        "based": {"connector": "bearer", "upstream": upstream.origin + "/base/v2"},
+        "tenant": {
+            "connector": "bearer", "upstream": upstream.origin,
+            "headers": {"X-Tenant": "t1", "X-User-Token": {"secret": "tenant/user"}},
+        },
+        "small": {"connector": "codegate", "upstream": upstream.origin, "limits": {"body": "1KiB"},
+                  "secrets": {"api_key": "codegate/api_key", "secret": "codegate/secret"}},
+        "eager": {"connector": "bearer", "upstream": upstream.origin, "retry": {"attempts": 2}},
+        "hasty": {"connector": "bearer", "upstream": upstream.origin, "timeouts": {"first_byte": "300ms"}},
+    }
+    house = build(
+        routes, listen=[], metrics={"tcp": f"127.0.0.1:{metrics_port}"},
+    )
+    house.settings["listen"] = [
+        {"tcp": f"127.0.0.1:{house.port}"}, {"tcp": f"[::1]:{house.port}"}, {"unix": str(house.socket), "mode": "0660"},
+    ]
+    house.own_port, house.metrics_port = own_port, metrics_port
+    house.write()
+    with house:
+        yield house
+
+
+@pytest.fixture
+def seen(upstream):
+    """What the shared upstream saw during this test; it echoes."""
+    with upstream.answering() as seen:
+        yield seen
+
+
+@pytest.fixture(scope="session")
+def vectors():
+    return json.loads((TOP / "Tests/Vectors/codegate.json").read_text())["cases"]
+
+
+@pytest.fixture(autouse=True)
+def shows_the_log(request):
+    """After a failure, the end of the shared daemon's log stands in the report."""
+    yield
+    report = getattr(request.node, "report", None)
+    house = request.node.funcargs.get("house") if hasattr(request.node, "funcargs") else None
+    if report is not None and report.failed and house is not None:
+        report.sections.append(("the daemon's log", "\n".join(house.log_lines()[-30:])))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if call.when == "call":
+        item.report = report
+    return report
