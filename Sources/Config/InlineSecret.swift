@@ -1,12 +1,12 @@
 import Bytes
+import JSON
 
 /// Tells a credential by its looks or by the name it has. Wrong guesses are harmless on one side only: a value that
 /// looks like a secret can be stored as one, while a secret in a file has been given away.
 enum InlineSecret {
   private static let words: Set<String> = [
     "apikey", "authorization", "bearer", "cookie", "credential", "credentials", "passphrase", "passwd", "password",
-    "pwd",
-    "secret", "token",
+    "pwd", "secret", "token",
   ]
   /// Last words of names that say something about a secret and are none: `token_url`, `passphrase_file`.
   private static let abouts: Set<String> = [
@@ -19,8 +19,8 @@ enum InlineSecret {
   ]
   private static let prefixes = [
     "sk-", "sk_", "pk_live_", "rk_live_", "ghp_", "gho_", "ghs_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "xapp-",
-    "AKIA",
-    "ASIA", "AIza", "ya29.", "eyJ", "npm_", "pypi-", "hf_", "SG.", "-----BEGIN", "Bearer ", "Basic ", "AGE-SECRET-KEY-",
+    "AKIA", "ASIA", "AIza", "ya29.", "eyJ", "npm_", "pypi-", "hf_", "SG.", "-----BEGIN", "Bearer ", "Basic ",
+    "AGE-SECRET-KEY-",
   ]
 
   /// `X-API-Key`, `clientSecret`, `access_token`: by their words, so that `tokenizer` and `keyboard` are none.
@@ -29,6 +29,15 @@ enum InlineSecret {
     if let last = parts.last, abouts.contains(last) { return false }
     if parts.contains(where: { words.contains($0) }) { return true }
     return zip(parts, parts.dropFirst()).contains { pairs.contains("\($0) \($1)") }
+  }
+
+  private static let longWords = words.filter { $0.utf8.count >= 5 }
+
+  /// `tokn`, `passwrod`.
+  static func isMisspeltSecretName(_ name: String) -> Bool {
+    let parts = wordsOf(name)
+    if let last = parts.last, abouts.contains(last) { return false }
+    return parts.contains { $0.utf8.count >= 4 && closest(to: $0, among: longWords) != nil }
   }
 
   private static func wordsOf(_ name: String) -> [String] {
@@ -49,20 +58,22 @@ enum InlineSecret {
     return parts.filter { !$0.isEmpty }
   }
 
+  private static let separators = ByteSet(" /:;,&?=@\"'()<>[]{}|\\\t")
+
   /// Known prefixes of credentials, 32 and more hexadecimal digits, and long words of mixed characters.
   static func looksLikeSecret(_ text: String) -> Bool {
     if prefixes.contains(where: { text.hasPrefix($0) && text.utf8.count >= $0.utf8.count + 8 }) { return true }
     // A secret may be part of a longer text: `key=…`, `https://host/…`.
-    let separators = ByteSet(" /:;,&?=@\"'()<>[]{}|\t")
     let pieces = text.utf8.split { separators.contains($0) }
     return pieces.contains { isRandom(Array($0)) } || isRandom(Array(text.utf8))
   }
+
+  private static let alphabet = ByteSet.letters.union(.digits).union(ByteSet("+/_-.~="))
 
   private static func isRandom(_ bytes: [UInt8]) -> Bool {
     guard bytes.count >= 20, !isUUID(bytes) else { return false }
     let isHex = bytes.allSatisfy { hexValue($0) != nil }
     if isHex { return bytes.count >= 32 && Set(bytes).count > 4 }
-    let alphabet = ByteSet.letters.union(.digits).union(ByteSet("+/_-.~="))
     guard bytes.allSatisfy({ alphabet.contains($0) }) else { return false }
     // Names are words with separators between them: random text changes between its kinds of characters all the time.
     let kinds = bytes.map { $0.isASCIIDigit ? 0 : $0 &- 0x41 < 26 ? 1 : $0 &- 0x61 < 26 ? 2 : 3 }

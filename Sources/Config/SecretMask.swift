@@ -1,126 +1,100 @@
 import Bytes
 
-/// Finds what may be a secret in the text of a configuration, which need not be valid: those bytes are in no message.
+/// Finds what may be a secret in the text of a configuration: those bytes are in no message.
 ///
-/// It works on the text, because a file with a mistake in its syntax is shown too. It rather masks too much: a value
-/// under a name like `token` or `password`, and whatever looks random.
-struct SecretMask {
-  private let bytes: [UInt8]
-  private var offset = 0
-  private var masked: [Range<Int>] = []
-  /// The key whose value is awaited, and those of the objects around.
-  private var key = ""
-  private var enclosing: [String] = []
-
+/// It goes by words, colons and quotes alone, because a file with a mistake in its syntax is shown too, and one lost
+/// quote turns strings inside out. It rather masks too much.
+enum SecretMask {
   static func ranges(in bytes: [UInt8]) -> [Range<Int>] {
-    var mask = SecretMask(bytes)
-    mask.scan()
-    return mask.masked
-  }
-
-  private init(_ bytes: [UInt8]) {
-    self.bytes = bytes
-  }
-
-  private mutating func scan() {
+    var masked: [Range<Int>] = []
+    var offset = 0
     while offset < bytes.count {
+      if let range = named(bytes, offset) ?? random(bytes, offset) {
+        masked.append(range)
+        offset = range.upperBound
+      } else {
+        offset += 1
+      }
+    }
+    return masked
+  }
+
+  private static let word = ByteSet.letters.union(.digits).union(ByteSet("_-"))
+  private static let space = ByteSet(" \t\r\n")
+  private static let quote = ByteSet("\"'")
+  private static let ends = ByteSet(" \t\r\n\"',{}[]")
+
+  /// The value of a name that starts here, if it is the name of a secret.
+  private static func named(_ bytes: [UInt8], _ start: Int) -> Range<Int>? {
+    guard word.contains(bytes[start]), start == 0 || !word.contains(bytes[start - 1]) else { return nil }
+    let end = bytes[start...].firstIndex { !word.contains($0) } ?? bytes.count
+    let name = String(decoding: bytes[start..<end], as: UTF8.self)
+    if name == "Bearer" || name == "Basic", end + 1 < bytes.count, bytes[end] == 0x20 {
+      return trimmed(bytes, end + 1, until: ByteSet("\"'\n"))
+    }
+    guard let value = valueStart(bytes, end), isNearSecretName(name) else { return nil }
+    guard let range = trimmed(bytes, value, until: stop(bytes, value)) else { return nil }
+    let text = String(decoding: bytes[range], as: UTF8.self)
+    if ["true", "false", "null"].contains(text) { return nil }
+    // Here the name of a secret stands, which people have to see.
+    let isName = (name == "secret" || name == "client_key") && text.contains("/") && SecretName.isValid(text)
+    return isName && !InlineSecret.looksLikeSecret(text) ? nil : range
+  }
+
+  /// Behind the colon and the opening quote; nil when there is no value, or it is an object.
+  private static func valueStart(_ bytes: [UInt8], _ nameEnd: Int) -> Int? {
+    var offset = nameEnd
+    var hasColon = false
+    var quotes = 0
+    while offset < bytes.count, offset - nameEnd < 64 {
       switch bytes[offset] {
-      case UInt8(ascii: "\""): string()
-      case UInt8(ascii: "{"), UInt8(ascii: "["):
-        enclosing.append(key)
-        offset += 1
-      case UInt8(ascii: "}"), UInt8(ascii: "]"):
-        key = enclosing.popLast() ?? ""
-        offset += 1
-      case 0x00...0x20, UInt8(ascii: ","), UInt8(ascii: ":"): offset += 1
-      case UInt8(ascii: "/") where offset + 1 < bytes.count && bytes[offset + 1] == UInt8(ascii: "/"):
-        comment(isBlock: false)
-      case UInt8(ascii: "/") where offset + 1 < bytes.count && bytes[offset + 1] == UInt8(ascii: "*"):
-        comment(isBlock: true)
-      default: bareWord()
+      case UInt8(ascii: ":"), UInt8(ascii: "="): hasColon = true
+      case UInt8(ascii: "{") where hasColon: return nil
+      case UInt8(ascii: "{"), UInt8(ascii: "}"): break
+      case UInt8(ascii: "["): return hasColon ? offset : nil
+      case let byte where quote.contains(byte):
+        quotes += 1
+        // The quote that opens the value; where the colon was forgotten, it is the second.
+        if hasColon || quotes == 2 { return offset + 1 }
+      case let byte where space.contains(byte): break
+      case let byte where !hasColon:
+        return quotes == 1 && word.contains(byte) && bytes[offset - 1] == 0x20 ? offset : nil
+      default: return offset
       }
-    }
-  }
-
-  private mutating func string() {
-    let start = offset + 1
-    offset = start
-    while offset < bytes.count, bytes[offset] != UInt8(ascii: "\""), bytes[offset] != 0x0A {
-      offset += bytes[offset] == UInt8(ascii: "\\") && offset + 1 < bytes.count && bytes[offset + 1] != 0x0A ? 2 : 1
-    }
-    let content = start..<min(offset, bytes.count)
-    let isClosed = offset < bytes.count && bytes[offset] == UInt8(ascii: "\"")
-    if isClosed { offset += 1 }
-    let text = String(decoding: bytes[content], as: UTF8.self)
-    var next = offset
-    while next < bytes.count, bytes[next] <= 0x20 { next += 1 }
-    if isClosed, next < bytes.count, bytes[next] == UInt8(ascii: ":") {
-      key = text
-      if InlineSecret.looksLikeSecret(text) { hide(content) }
-    } else {
-      value(text, content)
-    }
-  }
-
-  private mutating func value(_ text: String, _ content: Range<Int>) {
-    // Here stand names of secrets, which people have to see.
-    let isName =
-      switch key {
-      case "secret", "client_key": text.contains("/") && SecretName.isValid(text)
-      case "credential": enclosing.last == "key"
-      default: enclosing.last == "secrets" && text.contains("/") && SecretName.isValid(text)
-      }
-    if InlineSecret.looksLikeSecret(text) || (InlineSecret.isSecretName(key) && !isName) { hide(content) }
-    // A key whose colon was forgotten is still a key.
-    if InlineSecret.isSecretName(text) { key = text }
-  }
-
-  /// Something without quotes that stands where it cannot: it may be a secret whose quotes were forgotten.
-  private mutating func bareWord() {
-    let start = offset
-    let end = ByteSet(",]}\n\r\"")
-    while offset < bytes.count, !end.contains(bytes[offset]) { offset += 1 }
-    if offset == start { offset += 1 }
-    var last = offset
-    while last > start, bytes[last - 1] <= 0x20 { last -= 1 }
-    let text = String(decoding: bytes[start..<last], as: UTF8.self)
-    if InlineSecret.looksLikeSecret(text)
-      || (InlineSecret.isSecretName(key) && !["true", "false", "null"].contains(text))
-    {
-      hide(start..<last)
-    }
-    if let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")) {
-      let name = String(text[..<colon])
-      if InlineSecret.isSecretName(name) { hide((start + name.utf8.count + 1)..<last) }
-      key = name
-    }
-  }
-
-  /// People comment a secret out as well: `// "password": "x"`.
-  private mutating func comment(isBlock: Bool) {
-    let start = offset + 2
-    offset = start
-    while offset < bytes.count, isBlock ? !(bytes[offset] == 0x2F && bytes[offset - 1] == 0x2A) : bytes[offset] != 0x0A
-    {
       offset += 1
     }
-    var isAwaited = false
-    for word in bytes[min(start, offset)..<offset].split(whereSeparator: { $0 <= 0x20 }) {
-      let text = String(decoding: word, as: UTF8.self)
-      let mark = word.firstIndex { $0 == UInt8(ascii: ":") || $0 == UInt8(ascii: "=") } ?? word.endIndex
-      if isAwaited || InlineSecret.looksLikeSecret(text) {
-        hide(word.indices)
-        isAwaited = false
-      } else if mark < word.endIndex, InlineSecret.isSecretName(String(decoding: word[..<mark], as: UTF8.self)) {
-        hide((mark + 1)..<word.endIndex)
-        isAwaited = mark + 1 == word.endIndex
-      }
-    }
-    if isBlock { offset = min(offset + 1, bytes.count) }
+    return nil
   }
 
-  private mutating func hide(_ range: Range<Int>) {
-    guard !range.isEmpty, range.lowerBound >= masked.last?.upperBound ?? 0 else { return }
-    masked.append(range)
+  /// What ends the value that starts here.
+  private static func stop(_ bytes: [UInt8], _ start: Int) -> ByteSet {
+    if start < bytes.count, bytes[start] == UInt8(ascii: "[") { return ByteSet("]\n") }
+    if start > 0, quote.contains(bytes[start - 1]) {
+      return ByteSet(bytes[start - 1] == UInt8(ascii: "'") ? "'\n" : "\"\n")
+    }
+    return ByteSet(",}]\n\"")
+  }
+
+  private static func trimmed(_ bytes: [UInt8], _ start: Int, until stop: ByteSet) -> Range<Int>? {
+    var end = start
+    while end < bytes.count, !stop.contains(bytes[end]) {
+      end += bytes[end] == UInt8(ascii: "\\") && end + 1 < bytes.count && bytes[end + 1] != 0x0A ? 2 : 1
+    }
+    end = min(end, bytes.count)
+    while end > start, space.contains(bytes[end - 1]) { end -= 1 }
+    return start < end ? start..<end : nil
+  }
+
+  /// Text without spaces and quotes that starts here, if it looks like a secret.
+  private static func random(_ bytes: [UInt8], _ start: Int) -> Range<Int>? {
+    guard !ends.contains(bytes[start]), start == 0 || ends.contains(bytes[start - 1]) else { return nil }
+    let end = bytes[start...].firstIndex { ends.contains($0) } ?? bytes.count
+    return InlineSecret.looksLikeSecret(String(decoding: bytes[start..<end], as: UTF8.self)) ? start..<end : nil
+  }
+
+  /// The name of a secret, or a misspelling of one: that is why its line is shown.
+  private static func isNearSecretName(_ name: String) -> Bool {
+    if ["cookies", "secrets"].contains(name) { return false }
+    return InlineSecret.isSecretName(name) || InlineSecret.isMisspeltSecretName(name)
   }
 }

@@ -77,12 +77,11 @@ extension JSONParser {
     while let byte = peek, isWordByte(byte) || byte == UInt8(ascii: "+") || byte == UInt8(ascii: ".") { offset += 1 }
     let text = bytes.extracting(start..<offset)
     guard isNumber(text) else {
-      let written = String(text)
       let digits = text[0] == UInt8(ascii: "-") ? 1 : 0
       let hasLeadingZero = text.count > digits + 1 && text[digits] == 0x30 && text[digits + 1].isASCIIDigit
       throw error(
-        .syntax, "\(written) is not a number", at: start, count: text.count,
-        help: hasLeadingZero ? "numbers have no leading zero" : "write \"\(written)\" if it is a text")
+        .syntax, "this is not a number", at: start, count: text.count,
+        help: hasLeadingZero ? "numbers have no leading zero" : "a text stands in double quotes")
     }
     return String(text)
   }
@@ -125,8 +124,8 @@ extension JSONParser {
     case let word:
       let help =
         closest(to: word, among: ["true", "false", "null"]).map { "did you mean \($0)?" }
-        ?? "a text stands in double quotes: \"\(word)\""
-      throw error(.syntax, "\(word) is not a value", at: start, count: text.count, help: help)
+        ?? "a text stands in double quotes"
+      throw error(.syntax, "this is not a value", at: start, count: text.count, help: help)
     }
   }
 

@@ -78,11 +78,36 @@ func load(_ path: String) throws -> [UInt8] {
     #expect(GoldenTests.cases.count >= 60)
   }
 
+  static let planted = [
+    "hunter2", "opensesame", "correct horse", "0f9a8b7c6d5e", "sk_live_4eC3", "Zq8vT2mKx4", "eyJhbGci", "s3cret",
+  ]
+
   @Test(arguments: cases) func `what looks like a secret is in no message`(name: String) throws {
     let (text, _) = try GoldenTests.said(about: name)
-    let secrets = [
-      "hunter2", "opensesame", "correct horse", "0f9a8b7c6d5e", "sk_live_4eC3", "Zq8vT2mKx4", "eyJhbGci", "s3cret",
-    ]
-    for secret in secrets { #expect(!text.contains(secret)) }
+    for secret in GoldenTests.planted { #expect(!text.contains(secret)) }
+  }
+
+  /// Quotes, colons and brackets are what people lose; then strings and what is between them change places.
+  @Test(arguments: cases.filter { $0.hasPrefix("inline") || $0.hasPrefix("callers") })
+  func `no lost character of JSON's own shows a secret`(name: String) throws {
+    let bytes = try load(GoldenTests.directory + name + ".jsonc")
+    for offset in bytes.indices where "\"{}[],:".utf8.contains(bytes[offset]) {
+      let text = Array(bytes[..<offset] + bytes[(offset + 1)...])
+      let (_, diagnostics) = Configuration.read(Source(file: "f", bytes: text), catalog: testCatalog)
+      let said = diagnostics.map(\.rendered).joined(separator: "\n")
+      for secret in GoldenTests.planted where said.contains(secret) { Issue.record("\(secret) is shown: \(said)") }
+    }
+  }
+
+  @Test(arguments: cases) func `a file that is cut or damaged is read to an end`(name: String) throws {
+    let bytes = try load(GoldenTests.directory + name + ".jsonc")
+    for offset in stride(from: 0, to: bytes.count, by: 23) {
+      var damaged = bytes
+      damaged[offset] = Array("\"{}[],:/x\\\n\u{7F}".utf8)[offset / 23 % 12]
+      for text in [Array(bytes[..<offset]), damaged] {
+        let (configuration, diagnostics) = Configuration.read(Source(file: "f", bytes: text), catalog: testCatalog)
+        #expect(configuration != nil || diagnostics.contains { $0.severity == .error })
+      }
+    }
   }
 }

@@ -38,16 +38,18 @@ import Testing
   }
 
   @Test(arguments: [
-    (#"{"token": "abc", "x": "abc"}"#, ["abc"]), (#"{"token": ["abc", "d"]}"#, ["abc", "d"]),
-    (#"{"secrets": {"token": "a/b", "secret": "ab"}}"#, ["ab"]), (#"{"h": {"secret": "a/b"}}"#, []),
-    (#"{"token": "a/b"}"#, ["a/b"]), (#"{"token": abc, "x": 1}"#, ["abc"]), (#"{"token": abc }"#, ["abc"]),
-    (#"{token: abc}"#, [" abc"]), (#"{"token" "abc"}"#, ["abc"]), ("{\"token\": \"abc\n", ["abc"]),
-    (#"{"token": "a\"b"}"#, [#"a\"b"#]),
-    (#"{"token": true}"#, []), (#"{"token": 1234}"#, ["1234"]), (#"// "token": "abc", x"#, ["\"abc\","]),
-    ("/* token=abc */ {}", ["abc"]), ("{\"x\": 1} // Zq8vT2mKx4Lw9Rb6Nc1P", ["Zq8vT2mKx4Lw9Rb6Nc1P"]),
-    (#"{"store": {"key": {"credential": "master"}}, "credential": "x"}"#, ["x"]),
-    (#"{"token": "}", "x": {"y": "z"}}"#, ["}"]),
-    ("\"", []), ("\"\\", []), ("/*", []), ("}", []),
+    (#"{"token": "abc", "x": "abc"}"#, ["abc"]), (#"{"token": ["abc", "d"]}"#, [#"["abc", "d""#]),
+    (#"{"h": {"secret": "a/b"}}"#, []), (#"{"token": "a/b"}"#, ["a/b"]), (#"{"token" : {"secret": "ab"}}"#, ["ab"]),
+    (#"{"token": abc, "x": 1}"#, ["abc"]), (#"{"token": abc }"#, ["abc"]), (#"{token: abc}"#, ["abc"]),
+    (#"{"token" "abc"}"#, ["abc"]), (#"{"token: "abc"}"#, ["abc"]), (#"{token": "abc"}"#, ["abc"]),
+    (#"{"a: "x", "token": "abc"}"#, ["abc"]), ("{\"token\":\n\"abc\n", ["abc"]), (#"{"token": 'a, b'}"#, ["a, b"]),
+    (#"{"token": "a\"b"}"#, [#"a\"b"#]), (#"{"token": true}"#, []), (#"{"token": 1234}"#, ["1234"]),
+    (#"{"tokn": "abc", "passwrod": "d", "taxes": "e"}"#, ["abc", "d"]), (#"{"cookies": "pass"}"#, []),
+    (#"// "token": "abc", x"#, ["abc"]), ("/* token=abc */ {}", ["abc */ {"]), ("// see token, below", []),
+    ("{\"x\": 1} // Zq8vT2mKx4Lw9Rb6Nc1P", ["Zq8vT2mKx4Lw9Rb6Nc1P"]), (#"["Bearer abc"]"#, ["abc"]),
+    (#"{"token": ""}"#, []),
+    (#"{"pem": "-----BEGIN X-----\nMIGHAgEAMBMGByqGSM49AgEGCCq"}"#, [#"X-----\nMIGHAgEAMBMGByqGSM49AgEGCCq"#]),
+    ("\"", []), ("\"\\", []), ("token", []), ("token:", []), ("token:\\", ["\\"]), ("}", []),
   ]) func `what may be a secret is found in any text`(text: String, expected: [String]) {
     let bytes = Array(text.utf8)
     #expect(SecretMask.ranges(in: bytes).map { String(decoding: bytes[$0], as: UTF8.self) } == expected)
