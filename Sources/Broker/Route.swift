@@ -113,7 +113,7 @@ public final class Route: Sendable {
     public init() {}
   }
 
-  let authority: [UInt8]
+  public let authority: [UInt8]
   let basePath: [UInt8]
   let nameBytes: [UInt8]
 

@@ -33,6 +33,17 @@ enum { chatelaine_so_peercred = 17 };
 static inline int chatelaine_set_nonblocking(int fd) { return fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
 static inline int chatelaine_prctl(int option, unsigned long value) { return prctl(option, value, 0, 0, 0); }
 
+// The cores that this process may run on, as the kernel's bit mask of up to 1,024 has them: cpu_set_t needs _GNU_SOURCE.
+#include <sys/syscall.h>
+long syscall(long number, ...);
+static inline int chatelaine_allowed_cores(void) {
+  unsigned long mask[16] = {0};
+  long bytes = syscall(SYS_sched_getaffinity, 0, sizeof mask, mask);
+  int count = 0;
+  for (long i = 0; i < bytes / (long)sizeof mask[0]; i++) count += __builtin_popcountl(mask[i]);
+  return count;
+}
+
 // EPOLLET is 1u << 31, which Swift imports as a negative enum case.
 enum { chatelaine_epoll_in = EPOLLIN, chatelaine_epoll_out = EPOLLOUT };
 static inline struct epoll_event chatelaine_epoll_event(uint32_t events, uint64_t token) {

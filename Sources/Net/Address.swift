@@ -121,7 +121,7 @@ public enum Address: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
-  /// Reads the kernel's form of an IPv4 or IPv6 address; a Unix peer has no name of interest and gives an empty path.
+  /// Reads the kernel's form of an IPv4 or IPv6 address; a Unix client has no name and gives an empty path.
   @unsafe init?(_ address: UnsafePointer<sockaddr>, _ length: socklen_t) {
     let raw = unsafe UnsafeRawBufferPointer(start: address, count: Int(length))
     switch Int32(unsafe address.pointee.sa_family) {
@@ -135,7 +135,8 @@ public enum Address: Sendable, Hashable, CustomStringConvertible {
       self = .ipv6(
         UInt64(bigEndian: high), UInt64(bigEndian: low), scope: v6.sin6_scope_id, port: UInt16(bigEndian: v6.sin6_port))
     case AF_UNIX:
-      self = .unix("")
+      let path = unsafe raw.dropFirst(2).prefix { $0 != 0 }
+      self = .unix(unsafe String(decoding: path, as: UTF8.self))
     default:
       return nil
     }

@@ -63,6 +63,12 @@ public struct Listener: ~Copyable {
     path = nil
   }
 
+  /// Whether an open descriptor is a socket that is bound to this address.
+  public static func isInherited(_ number: Int32, _ address: Address) -> Bool {
+    guard let bound = unsafe Address.ask(number, getsockname) else { return false }
+    return bound == address
+  }
+
   deinit {
     guard let (path, device, inode) = path else { return }
     var status = stat()
@@ -91,6 +97,11 @@ public struct Listener: ~Copyable {
   public struct Connection: ~Copyable {
     public let descriptor: Descriptor
     public let peer: Address
+
+    /// Sends what the kernel takes at once, for a connection that is closed next.
+    public func send(_ bytes: [UInt8]) {
+      unsafe _ = Glibc.send(descriptor.number, bytes, bytes.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
+    }
 
     /// Gives the descriptor up to whoever calls.
     public consuming func release() -> Int32 { descriptor.release() }

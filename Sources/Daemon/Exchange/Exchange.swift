@@ -1,0 +1,324 @@
+import Broker
+import Bytes
+import Connector
+import HTTP
+import Net
+
+/// One request and its response, from the first byte of the head to the last byte of the answer.
+///
+///     head ─▶ gathering ─▶ connecting ─▶ forwarding ─▶ finishing ─▶ head (the next one)
+///       │         └─(the connector does not read bodies)─┘   │  ▲           └▶ lingering ─▶ over
+///       │                      ▲────── another try ──── pausing │
+///       └▶ local ───────────────────────────────────────────────┘   a problem goes to finishing from anywhere
+///
+/// It is driven by events of its two sockets: every event calls `advance`, which moves bytes until nothing moves. It owns
+/// all the memory that an exchange needs and is used again for the next one.
+final class Exchange {
+  enum Phase {
+    /// Reading the request's head.
+    case head
+    /// Collecting the body, for a connector or an endpoint of ours that reads it.
+    case gathering
+    /// A connection to the upstream is being made.
+    case connecting
+    /// Waiting before the request is sent once more.
+    case pausing
+    /// Request and response are under way, both at once.
+    case forwarding
+    /// An answer of ours is being worked out elsewhere.
+    case local
+    /// Everything of the response is in `clientOutput`.
+    case finishing
+    /// The last response is sent; what the client still sends is read and dropped, so that it gets to read the response.
+    case lingering
+    case over
+  }
+
+  /// Bytes that a read asks for while a head is expected, and while a body is.
+  static let headRoom = 16 * 1024
+  static let bodyRoom = 64 * 1024
+  /// Bytes that wait for a slow peer before the other side is no longer read.
+  static let highWater = 128 * 1024
+
+  unowned let worker: Worker
+  var client: ClientConnection?
+  var phase = Phase.over
+  /// Tells one exchange from the next on the same connection, for answers that come late.
+  var serial: UInt64 = 0
+
+  // The bytes, kept from one exchange to the next.
+  var clientInput = Buffer()
+  var clientOutput = Buffer()
+  var upstreamInput = Buffer()
+  var upstreamOutput = Buffer()
+  var headBytes = Buffer()
+  /// The request's body when it is gathered, as it goes upstream.
+  var body = Buffer()
+
+  // The request.
+  var requestReader: RequestReader
+  var requestBody = BodyReader(.none)
+  var plan: Plan?
+  /// One of our own endpoints, in place of a plan.
+  var local: LocalEndpoint?
+  var state: RouteState?
+  /// The body has been read to its end.
+  var requestRead = false
+  /// Everything that goes upstream is in `upstreamOutput`, or in `body` behind `bodySent`.
+  var requestQueued = false
+  var sendsBody = false
+  var bodySent = 0
+
+  // The upstream's side.
+  var upstream: UpstreamConnection?
+  var dialer: Dialer?
+  var retry: Retry?
+  /// Not one byte of `upstreamOutput` was taken: it goes out as it is on the next connection.
+  var keepsOutput = false
+  /// Bytes of the request that a connection took, in this attempt.
+  var written = 0
+
+  // The response.
+  var responseReader: ResponseReader
+  var responseBody = BodyReader(.none)
+  var interims = 0
+  var responseChunked = false
+  /// The final response's head is in `clientOutput`: from here on a failure can only cut the connection.
+  var responseStarted = false
+  var closesClient = false
+  var resetsClient = false
+
+  // Times in milliseconds of the loop's clock, and what the record says.
+  var lastMove: UInt64 = 0
+  var bodySince: UInt64 = 0
+  var record: Record
+
+  init(worker: Worker) {
+    self.worker = worker
+    requestReader = RequestReader(worker.deployment.requestLimits)
+    responseReader = ResponseReader()
+    record = Record(id: RequestID(), started: 0)
+  }
+
+  var now: UInt64 { worker.loop.now }
+
+  /// Starts on the first bytes of a request, which are in `clientInput`.
+  func begin(for client: ClientConnection) {
+    self.client = client
+    startHead()
+    advance()
+  }
+
+  private func startHead() {
+    serial &+= 1
+    phase = .head
+    requestReader.reset()
+    record = Record(id: worker.nextID(), started: Clock.microseconds())
+    lastMove = now
+    client?.wait(Patience.head)
+  }
+
+  /// Moves bytes until nothing moves. Called for every event of either socket.
+  func advance() {
+    var rounds = 0
+    while true {
+      guard let client, phase != .over else { return }
+      var moved: Bool
+      switch phase {
+      case .head: moved = readHead()
+      case .gathering: moved = gather()
+      case .forwarding: moved = moveRequest()
+      case .lingering: moved = linger()
+      case .connecting, .pausing, .local, .finishing: moved = false
+      case .over: return
+      }
+      if phase == .forwarding, moveResponse() { moved = true }
+      if client.leg.isGone, phase != .head, phase != .lingering { return client.close() }
+      if phase == .over || self.client == nil { return }
+      let sent = client.leg.send(from: &clientOutput)
+      record.bytesOut += UInt64(sent)
+      if sent > 0 { moved = true }
+      if client.leg.output == .failed { return client.close() }
+      if phase == .finishing, clientOutput.isEmpty {
+        finish()
+        moved = true
+      }
+      if !moved { break }
+      lastMove = now
+      rounds += 1
+      if rounds == 64 { return client.yield() }
+    }
+    arm()
+  }
+
+  // MARK: Time
+
+  /// Sets the deadline for what is awaited now.
+  private func arm() {
+    guard let client else { return }
+    switch phase {
+    case .head, .lingering, .pausing, .over: break  // set when the phase began
+    case .connecting, .local: client.stopWaiting()  // the dialer has its own
+    case .gathering: armBodyCheck()
+    case .finishing: client.wait(Patience.idle)
+    case .forwarding:
+      if !requestRead { return armBodyCheck() }
+      guard let timeouts = state?.route.timeouts else { return }
+      let deadline = lastMove + (responseStarted ? timeouts.idle : timeouts.firstByte)
+      client.wait(deadline > now ? deadline - now : 0)
+    }
+  }
+
+  /// While the client owes us its body, its pace is looked at: after ten seconds, then every second.
+  private func armBodyCheck() {
+    if bodySince == 0 { bodySince = now }
+    let graceEnd = bodySince + Patience.bodyGrace
+    client?.wait(now < graceEnd ? graceEnd - now : Patience.bodyCheck)
+  }
+
+  func deadlinePassed() {
+    switch phase {
+    case .head:
+      if clientInput.isEmpty { client?.close() } else { refuse(.requestTimeout("The header section")) }
+    case .gathering:
+      if isTooSlow { refuse(.requestTimeout("The body")) }
+    case .pausing:
+      lease(fresh: false)
+    case .forwarding where !requestRead:
+      if !upstreamOutput.isEmpty, now - lastMove > state?.route.timeouts.idle ?? 0 {
+        fail(.upstreamTimeout(state))
+      } else if isTooSlow {
+        fail(.requestTimeout("The body"))
+      }
+    case .forwarding:
+      // A client that does not read is not the upstream's fault.
+      if clientOutput.isEmpty { fail(.upstreamTimeout(state)) } else { client?.close() }
+    case .finishing, .lingering: client?.close()
+    case .connecting, .local, .over: break
+    }
+    advance()
+  }
+
+  /// Less than 1 KiB/s on average (HTTP.md row 111). Time in which we did not want more does not count.
+  private var isTooSlow: Bool {
+    guard upstreamOutput.isEmpty else {
+      bodySince += Patience.bodyCheck
+      return false
+    }
+    let elapsed = now - bodySince
+    return elapsed >= Patience.bodyGrace && requestBody.received * 1000 < elapsed * Patience.slowestBody
+  }
+
+  // MARK: The end
+
+  /// The response is with the kernel. Goes on with the next request, or ends the connection.
+  private func finish() {
+    guard let client else { return }
+    writeRecord()
+    client.exchanges += 1
+    let mayGoOn = !closesClient && requestRead && !worker.isDraining && client.leg.input == .open
+    forget()
+    phase = .over
+    if mayGoOn {
+      startHead()
+      if clientInput.isEmpty, !client.leg.receive(into: &clientInput, upTo: Exchange.headRoom) { becomeIdle() }
+      return
+    }
+    if resetsClient {
+      client.leg.resetOnClose()
+      return client.close()
+    }
+    client.leg.endOutput()
+    guard client.leg.input == .open else { return client.close() }
+    phase = .lingering
+    lingered = 0
+    client.wait(Patience.lingering)
+  }
+
+  private var lingered = 0
+
+  /// Reads and drops at most 64 KiB (HTTP.md row 109).
+  private func linger() -> Bool {
+    guard let client else { return false }
+    lingered += clientInput.count
+    clientInput.clear()
+    let moved = client.leg.receive(into: &clientInput, upTo: Exchange.headRoom)
+    if lingered > 64 * 1024 || client.leg.input != .open {
+      client.close()
+      return false
+    }
+    return moved
+  }
+
+  func becomeIdle() {
+    guard let client else { return }
+    self.client = nil
+    phase = .over
+    client.becomeIdle()
+    worker.giveBack(self)
+  }
+
+  /// The client's connection is gone.
+  func abandon() {
+    if phase != .head, phase != .lingering, phase != .over {
+      record.isAborted = true
+      writeRecord()
+    }
+    client = nil
+    phase = .over
+    forget()
+    clientInput.clear()
+    clientOutput.clear()
+    worker.giveBack(self)
+  }
+
+  /// Lets go of everything that belongs to this request. What the client sent behind it stays.
+  private func forget() {
+    dialer?.cancel()
+    dialer = nil
+    dropUpstream()
+    // It carried the credential.
+    upstreamOutput.wipe()
+    upstreamInput.clear()
+    headBytes.clear()
+    if local == .admin, clientInput.isEmpty { clientInput.wipe() }
+    if !body.isEmpty {
+      _ = worker.buffered(-body.count)
+      body.wipe()
+    }
+    if body.capacity > Exchange.highWater { body.release() }
+    plan = nil
+    local = nil
+    state = nil
+    requestBody = BodyReader(.none)
+    requestRead = false
+    requestQueued = false
+    sendsBody = false
+    bodySent = 0
+    retry = nil
+    keepsOutput = false
+    written = 0
+    interims = 0
+    responseStarted = false
+    responseChunked = false
+    closesClient = false
+    resetsClient = false
+    bodySince = 0
+  }
+
+  /// Gives back room that one exchange needed and the next will not.
+  func trim() {
+    if clientInput.capacity > Exchange.bodyRoom { clientInput.release() }
+    if clientOutput.capacity > Exchange.bodyRoom { clientOutput.release() }
+    if upstreamInput.capacity > Exchange.bodyRoom { upstreamInput.release() }
+    if upstreamOutput.capacity > Exchange.bodyRoom { upstreamOutput.release() }
+  }
+
+  /// Closes the leased connection: whatever it has left is of no use to anybody.
+  func dropUpstream() {
+    guard let upstream else { return }
+    self.upstream = nil
+    upstream.release()
+    state?.close(upstream)
+  }
+}

@@ -1,0 +1,86 @@
+import Bytes
+import Net
+
+/// One leg of an exchange: a socket, and what is known of its readiness. The bytes belong to the exchange: a quiet connection
+/// holds no buffer.
+struct Leg: ~Copyable {
+  private var stream: Stream
+  private var mayRead = true
+  private var mayWrite = true
+  private var readEndSeen = false
+  /// Reset, or closed in both directions: nobody is there to read what we send.
+  private(set) var isGone = false
+  private(set) var input = Side.open
+  private(set) var output = Side.open
+
+  enum Side: Equatable {
+    case open
+    /// Ended in order: FIN, over TLS behind a close_notify.
+    case ended
+    /// TLS without a close_notify: whoever needs the end as a delimiter has been cut off.
+    case cut
+    case failed
+  }
+
+  init(_ stream: consuming Stream) { self.stream = stream }
+
+  mutating func note(_ events: Events) {
+    if events.contains(.hangUp) || events.contains(.failed) { isGone = true }
+    if events.mayRead { mayRead = true }
+    if events.mayWrite { mayWrite = true }
+    // The end may be queued behind bytes, with no event of its own: from here on a short read proves nothing.
+    if events.contains(.readEnd) || events.contains(.hangUp) { readEndSeen = true }
+  }
+
+  /// Whether a read is worth a system call.
+  var isReadable: Bool { mayRead && input == .open }
+
+  /// Reads once, at most `limit` bytes. True when bytes came or the input ended.
+  mutating func receive(into buffer: inout Buffer, upTo limit: Int) -> Bool {
+    guard isReadable, limit > 0 else { return false }
+    var more = true
+    switch stream.read(into: &buffer, upTo: limit, mayHaveMore: &more) {
+    case .bytes:
+      mayRead = more || readEndSeen
+      return true
+    case .wouldBlock:
+      mayRead = false
+      return false
+    case .end(let clean): input = clean ? .ended : .cut
+    case .failed: input = .failed
+    }
+    return true
+  }
+
+  /// Writes once from the front of `buffer`. The number of bytes that the kernel took.
+  mutating func send(from buffer: inout Buffer) -> Int {
+    let count = send(buffer.span)
+    buffer.consume(count)
+    return count
+  }
+
+  /// Writes once. The number of bytes that the kernel took; on an error `output` says so and it is 0.
+  mutating func send(_ bytes: Span<UInt8>) -> Int {
+    guard mayWrite, output == .open, !bytes.isEmpty else { return 0 }
+    switch stream.write(bytes) {
+    case .bytes(let count):
+      if count < bytes.count { mayWrite = false }
+      return count
+    case .wouldBlock:
+      mayWrite = false
+    case .failed:
+      output = .failed
+    }
+    return 0
+  }
+
+  /// Says that no more will be sent.
+  mutating func endOutput() {
+    guard output == .open else { return }
+    stream.endWriting()
+    output = .ended
+  }
+
+  /// Has the close that follows be a reset: the peer must not take what it got for a whole message.
+  mutating func resetOnClose() { stream.resetOnClose() }
+}

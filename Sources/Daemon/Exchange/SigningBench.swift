@@ -1,0 +1,53 @@
+import Broker
+import Bytes
+import Connector
+import HTTP
+
+/// Where requests are signed: memory that one loop uses for all of its exchanges, one after another.
+struct SigningBench: ~Copyable {
+  private var patch = Patch()
+  private var target = Buffer()
+  private var readHeaders: [Range<Int>?] = []
+
+  /// Signs a request and appends its head as it goes upstream: what is signed is what is sent (SECURITY.md T3.6).
+  /// - Parameter body: gathered, or empty while it streams; the connector's takes its place.
+  mutating func write(
+    _ plan: Plan, _ head: RequestHead, _ bytes: Span<UInt8>, signer: Signer, body: inout Buffer, time: RequestTime,
+    into output: inout Buffer
+  ) throws(EvaluationError) {
+    defer { patch.forget() }
+    try sign(plan, head, bytes, signer, body, time)
+    if let changed = patch.body {
+      body.clear()
+      body.append(patch.bytes.extracting(changed))
+    }
+    var framing = plan.framing
+    if plan.route.connector.readsBody, framing != .none || !body.isEmpty { framing = .length(UInt64(body.count)) }
+    plan.appendRequest(head, bytes, patch: patch, framing: framing, to: &output)
+  }
+
+  private mutating func sign(
+    _ plan: Plan, _ head: RequestHead, _ bytes: Span<UInt8>, _ signer: Signer, _ body: borrowing Buffer,
+    _ time: RequestTime
+  ) throws(EvaluationError) {
+    target.clear()
+    let place = plan.appendTarget(bytes, to: &target)
+    plan.findReadHeaders(head, bytes, into: &readHeaders)
+    var entropy = RequestEntropy()
+    if signer.connector.readsEntropy { entropy = RequestEntropy(nonce: Worker.random(), uuid: Worker.random()) }
+    try SigningBench.evaluate(
+      signer, target, place, host: plan.route.authority, bytes, readHeaders, body, time, entropy, into: &patch)
+  }
+
+  private static func evaluate(
+    _ signer: Signer, _ target: borrowing Buffer, _ place: OutgoingTarget, host: [UInt8], _ fields: Span<UInt8>,
+    _ headers: [Range<Int>?], _ body: borrowing Buffer, _ time: RequestTime, _ entropy: RequestEntropy,
+    into patch: inout Patch
+  ) throws(EvaluationError) {
+    let nothing: [UInt8] = []
+    let request = ConnectorRequest(
+      block: target.span, method: place.method, path: place.path, query: place.query, fields: fields, headers: headers,
+      host: host.span, body: body.span, subject: nothing.span)
+    try signer.evaluate(request, time: time, entropy: entropy, into: &patch)
+  }
+}

@@ -1,0 +1,43 @@
+import Bytes
+import Net
+
+/// A connection to a route's upstream: leased to one exchange at a time, or idle in its route's pool.
+final class UpstreamConnection: EventHandler {
+  var leg: Leg
+  let token: Token
+  /// Requests that were sent on it, the current one included.
+  private(set) var requests = 0
+  /// The uid for which it was made, and which alone uses it.
+  let caller: UInt32
+  /// Who has it on lease; nil while it is idle.
+  private(set) var exchange: Exchange?
+  private unowned let origin: RouteState
+
+  init(_ stream: consuming Stream, token: Token, caller: UInt32, origin: RouteState) {
+    leg = Leg(stream)
+    self.token = token
+    self.caller = caller
+    self.origin = origin
+  }
+
+  func lease(to exchange: Exchange) {
+    self.exchange = exchange
+    requests += 1
+  }
+
+  func release() { exchange = nil }
+
+  func ready(_ events: Events) {
+    leg.note(events)
+    if let exchange { return exchange.advance() }
+    if !isQuiet() { origin.expel(self) }
+  }
+
+  /// Whether an idle connection is still good: nothing may come on it (HTTP.md row 129), not even its end.
+  ///
+  /// Reading is also how TLS takes in the session tickets that follow a handshake.
+  func isQuiet() -> Bool {
+    var surplus = Buffer()
+    return !leg.receive(into: &surplus, upTo: 1) && leg.input == .open
+  }
+}

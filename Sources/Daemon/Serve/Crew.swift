@@ -1,0 +1,156 @@
+import Broker
+import Crypto
+import Config
+import Glibc
+import Net
+import Synchronization
+
+/// What the loops of one daemon share, and the way from any thread to each of them.
+final class Crew: Sendable {
+  let log: Log
+  let resolver = Resolver()
+  let budget = ConnectionBudget()
+  let started = Clock.wallMilliseconds()
+  let ownUID = geteuid()
+  private let members = Lock<[Member]>([])
+  private let shared = Lock(Shared())
+  private let bufferedBytes = Atomic<Int>(0)
+  private let settings: Lock<Settings>
+  private let draining = Lock<Set<Int>>([])
+  private let whenDrained = Lock<(@Sendable () -> Void)?>(nil)
+
+  private struct Settings {
+    var total: Int
+    var perCaller: Int
+    var buffered: Int
+  }
+
+  private struct Shared {
+    var keeper: Keeper?
+    var addresses: [String] = []
+    var reloadsDone = 0
+    var reloadsRefused = 0
+  }
+
+  /// A loop, as others see it.
+  struct Member: Sendable {
+    let mailbox: Mailbox
+
+    /// Has `body` run on the loop's thread.
+    func post(_ body: @escaping @Sendable (Worker) -> Void) {
+      mailbox.post { loop in
+        if let worker = loop.context as? Worker { body(worker) }
+      }
+    }
+  }
+
+  init(log: Log, deployment: Deployment) {
+    self.log = log
+    settings = Lock(Crew.settings(of: deployment))
+  }
+
+  private static func settings(of deployment: Deployment) -> Settings {
+    Settings(
+      total: deployment.limits.connections, perCaller: deployment.limits.connectionsPerCaller,
+      buffered: deployment.limits.buffered)
+  }
+
+  /// Who answers the admin socket; nil until the daemon is ready.
+  var keeper: Keeper? { shared.withLock { $0.keeper } }
+  /// Where it listens, as printed.
+  var addresses: [String] { shared.withLock { $0.addresses } }
+  var reloads: (done: Int, refused: Int) { shared.withLock { ($0.reloadsDone, $0.reloadsRefused) } }
+
+  func open(_ keeper: Keeper, _ addresses: [String]) {
+    shared.withLock {
+      $0.keeper = keeper
+      $0.addresses = addresses
+    }
+  }
+
+  func reloaded(done: Bool) {
+    shared.withLock { if done { $0.reloadsDone += 1 } else { $0.reloadsRefused += 1 } }
+  }
+
+  var workers: [Member] { members.withLock { $0 } }
+  var connectionLimits: (total: Int, perCaller: Int) { settings.withLock { ($0.total, $0.perCaller) } }
+
+  /// Accounts for bytes of gathered bodies. False when that is more than all of them may take together.
+  func buffered(_ count: Int) -> Bool {
+    let total = bufferedBytes.add(count, ordering: .relaxed).newValue
+    if count > 0, total > settings.withLock({ $0.buffered }) {
+      bufferedBytes.subtract(count, ordering: .relaxed)
+      return false
+    }
+    return true
+  }
+
+  // MARK: The loops
+
+  /// Starts `count` loops: the first one's is left to the caller to run, the others have threads of their own.
+  func start(_ count: Int, deployment: Deployment) throws(SystemError) -> Worker {
+    let first = try Loop()
+    let worker = Worker(index: 0, loop: first, crew: self, deployment: deployment)
+    members.withLock { $0 = [Member(mailbox: first.mailbox)] }
+    for index in 1..<max(count, 1) {
+      let born = Lock<Result<Mailbox, SystemError>?>(nil)
+      try Thread.start("loop") {
+        do throws(SystemError) {
+          let loop = try Loop()
+          let worker = Worker(index: index, loop: loop, crew: self, deployment: deployment)
+          born.signal { $0 = .success(loop.mailbox) }
+          loop.run()
+          _ = worker
+        } catch {
+          born.signal { $0 = .failure(error) }
+        }
+      }
+      let mailbox = try born.wait { $0 }.get()
+      members.withLock { $0.append(Member(mailbox: mailbox)) }
+    }
+    return worker
+  }
+
+  /// Puts a snapshot in force in every loop.
+  func adopt(_ deployment: Deployment) {
+    let new = Crew.settings(of: deployment)
+    settings.withLock { $0 = new }
+    for member in workers { member.post { $0.adopt(deployment) } }
+  }
+
+  /// Ends the service: `done` is called when the last connection is closed.
+  func drain(_ done: @escaping @Sendable () -> Void) {
+    whenDrained.withLock { $0 = done }
+    for member in workers { member.post { $0.drain() } }
+  }
+
+  func drained(_ index: Int) {
+    let count = workers.count
+    let isLast = draining.withLock { draining in
+      draining.insert(index)
+      return draining.count == count
+    }
+    if isLast { whenDrained.withLock { $0 }?() }
+  }
+
+  /// Collects what all loops have counted, and hands it to `body` on one of their threads.
+  func numbers(_ body: @escaping @Sendable (LoopNumbers) -> Void) {
+    let members = workers
+    let sum = Lock<(LoopNumbers, Int)>(([:], members.count))
+    for member in members {
+      member.post { worker in
+        let own = worker.numbers()
+        let total = sum.withLock { sum -> LoopNumbers? in
+          sum.0.merge(own) { old, new in
+            var both = old
+            both.add(new)
+            return both
+          }
+          sum.1 -= 1
+          return sum.1 == 0 ? sum.0 : nil
+        }
+        if let total { body(total) }
+      }
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import Broker
+import Config
+import Connector
+import Crypto
+import HTTP
+import Net
+
+/// One configuration in force: the routes as the planner reads them, and what each needs to be at work. Immutable: loops
+/// read it, and a reload or a changed secret makes another.
+final class Deployment: Sendable {
+  let snapshot: Snapshot
+  /// In the order of `snapshot.routes`.
+  let tls: [TLS]
+  let limits: Configuration.Limits
+
+  /// What a route says of TLS.
+  struct TLS: Sendable {
+    var settings = TLSSettings()
+    /// PEM, when there is a certificate of ours.
+    var key: Secret?
+  }
+
+  /// - Parameter stored: a secret by its name in the store.
+  /// - Throws: `OptionError`, which a configuration that was checked cannot cause.
+  init(_ configuration: Configuration, catalog: Catalog, stored: [String: Secret]) throws(OptionError) {
+    limits = configuration.limits
+    var routes: [Route] = []
+    for route in configuration.routes {
+      guard let connector = catalog[route.connector] else { continue }
+      routes.append(try Route(route, index: routes.count, connector: connector, stored: stored))
+    }
+    snapshot = Snapshot(routes: routes)
+    tls = configuration.routes.filter { catalog[$0.connector] != nil }.map { route in
+      var tls = TLS(key: route.tls.clientKey.flatMap { stored[$0] })
+      tls.settings.authorities = route.tls.ca
+      tls.settings.certificate = route.tls.clientCertificate
+      tls.settings.verifies = route.tls.verify
+      return tls
+    }
+  }
+
+  var requestLimits: HTTPLimits { HTTPLimits(head: limits.head) }
+}
+
+extension Route {
+  convenience init(
+    _ configured: RouteConfiguration, index: Int, connector: Connector, stored: [String: Secret]
+  ) throws(OptionError) {
+    var settings = Settings()
+    settings.hosts = configured.hosts.map {
+      Settings.Host(name: Authority(host: $0.host, port: nil).description, port: $0.port)
+    }
+    settings.timeouts.connect = UInt64(configured.timeouts.connect)
+    settings.timeouts.firstByte = UInt64(configured.timeouts.firstByte)
+    settings.timeouts.idle = UInt64(configured.timeouts.idle)
+    let limit = configured.bodyLimit ?? (connector.readsBody ? RouteConfiguration.defaultBufferedBody : nil)
+    settings.bodyLimit = limit.map { UInt64($0) }
+    settings.passesCookies = configured.passesCookies
+    settings.upgradesToWebSocket = configured.upgradesWebSocket
+    settings.allowsEmptySegments = configured.allowsEmptySegments
+    settings.retries = configured.retries
+    settings.missingSecrets = configured.secretNames.filter { stored[$0] == nil }
+    settings.headers = configured.headers.compactMap { header in
+      switch header.value {
+      case .literal(let text): Header(name: header.name, value: .literal(Array(text.utf8)))
+      case .secret(let name): stored[name].map { Header(name: header.name, value: .secret($0)) }
+      }
+    }
+    let upstream = configured.upstream
+    try self.init(
+      name: configured.name, index: index,
+      upstream: Upstream(
+        isTLS: upstream.scheme == .https, host: upstream.host.plain, port: upstream.port,
+        authority: upstream.authority, basePath: upstream.basePath),
+      connector: connector, secrets: configured.secrets.compactMapValues { stored[$0] }, options: configured.options,
+      settings)
+  }
+}
+
+extension Authority.Host {
+  /// Without the brackets of an IPv6 address: as it is resolved and checked.
+  var plain: String {
+    switch self {
+    case .name(let name): name
+    case .address(let address): address.description
+    }
+  }
+}

@@ -1,0 +1,176 @@
+import Broker
+import Config
+import Connector
+import Crypto
+import Glibc
+import JSON
+import Net
+import Vault
+
+/// Owns the store and the configuration in force. All that is slow or rare happens here, one thing at a time, on a thread
+/// of its own: SQLite, scrypt, reading files. Loops only ever see the deployments that it makes.
+actor Keeper {
+  private let executor: ThreadExecutor
+  private let vault: Vault
+  private let crew: Crew
+  private var setup: Setup
+
+  nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
+
+  init(_ vault: sending Vault, setup: Setup, crew: Crew, executor: ThreadExecutor) {
+    self.vault = vault
+    self.setup = setup
+    self.crew = crew
+    self.executor = executor
+  }
+
+  /// An answer for the admin socket: a status and JSON.
+  struct Answer: Sendable {
+    var status: Int
+    var body: [UInt8]
+  }
+
+  /// Works out an answer for the admin socket, and hands it to `reply` on the keeper's thread.
+  nonisolated func answer(
+    _ method: String, _ path: String, _ body: Secret, _ reply: @escaping @Sendable (Answer) -> Void
+  ) {
+    Task(executorPreference: executor) { reply(await self.answer(method, path, body)) }
+  }
+
+  private func answer(_ method: String, _ path: String, _ body: Secret) async -> Answer {
+    switch (method, path) {
+    case ("POST", "/reload"): return reloadAnswer()
+    case ("GET", "/status"): return await status()
+    default: break
+    }
+    let outcome = AdminService(vault: vault).answer(method: method, path: path, body: body)
+    if outcome.changesSecrets {
+      do throws(DeploymentError) {
+        try deploy(setup)
+      } catch {
+        crew.log.say(.error, "a secret was changed but the routes cannot read it", ("reason", error.message))
+      }
+    }
+    return Answer(status: outcome.status, body: outcome.body)
+  }
+
+  // MARK: Deployments
+
+  /// Reads the configuration again and puts it in force; a wrong one changes nothing.
+  nonisolated func reload() {
+    Task(executorPreference: executor) { _ = await self.reloadAnswer() }
+  }
+
+  private func reloadAnswer() -> Answer {
+    do throws(ReloadError) {
+      let new: Setup
+      do throws(SetupError) {
+        new = try Setup.read(setup.path)
+      } catch {
+        throw .setup(error)
+      }
+      if let key = Keeper.fixedDifference(setup.configuration, new.configuration) { throw .needsRestart(key) }
+      do throws(DeploymentError) {
+        try deploy(new)
+      } catch {
+        throw .deployment(error)
+      }
+      setup = new
+      crew.reloaded(done: true)
+      crew.log.say(.info, "reloaded", ("routes", "\(new.configuration.routes.count)"))
+      return Answer(status: 200, body: Array("{\"reloaded\":true,\"routes\":\(new.configuration.routes.count)}\n".utf8))
+    } catch {
+      crew.reloaded(done: false)
+      crew.log.say(.error, "the new configuration is refused, the old one stays in force", ("reason", error.message))
+      return Answer(status: 422, body: AdminService.problem(422, error.message))
+    }
+  }
+
+  private enum ReloadError: Error {
+    case setup(SetupError)
+    case deployment(DeploymentError)
+    case needsRestart(String)
+
+    var message: String {
+      switch self {
+      case .setup(let error): error.message
+      case .deployment(let error): error.message
+      case .needsRestart(let key): "\"\(key)\" can only change with a restart"
+      }
+    }
+  }
+
+  /// The key whose change a running daemon cannot follow: what it has bound, opened or started.
+  private static func fixedDifference(_ old: Configuration, _ new: Configuration) -> String? {
+    if old.listen != new.listen { return "listen" }
+    if old.admin != new.admin { return "admin" }
+    if old.store != new.store { return "store" }
+    if old.loops != new.loops { return "loops" }
+    if old.metrics != new.metrics { return "metrics" }
+    let (before, after) = (old, new)
+    func own(_ configuration: Configuration) -> [String: [ListenAddress]] {
+      var listeners: [String: [ListenAddress]] = [:]
+      for route in configuration.routes where !route.listen.isEmpty { listeners[route.name] = route.listen }
+      return listeners
+    }
+    return own(before) == own(after) ? nil : "routes.….listen"
+  }
+
+  private func deploy(_ setup: Setup) throws(DeploymentError) {
+    let deployment = try Keeper.deployment(of: setup, from: vault)
+    crew.adopt(deployment)
+    crew.log.set(level: Log.Level(setup.configuration.log.level))
+  }
+
+  /// What a configuration comes to with the secrets that are stored.
+  static func deployment(of setup: Setup, from vault: Vault) throws(DeploymentError) -> Deployment {
+    var stored: [String: Secret] = [:]
+    do throws(VaultError) {
+      for route in setup.configuration.routes {
+        for name in route.secretNames where stored[name] == nil { stored[name] = try vault.secret(name) }
+      }
+    } catch {
+      throw .vault(error)
+    }
+    do throws(OptionError) {
+      return try Deployment(setup.configuration, catalog: setup.catalog, stored: stored)
+    } catch {
+      throw .option(error)
+    }
+  }
+
+  // MARK: Status
+
+  private func status() async -> Answer {
+    let crew = self.crew
+    let setup = self.setup
+    let numbers = await withCheckedContinuation { continuation in
+      crew.numbers { continuation.resume(returning: $0) }
+    }
+    return Answer(status: 200, body: Status.json(setup, numbers, crew: crew))
+  }
+}
+
+/// Why a configuration that was checked cannot be put in force.
+enum DeploymentError: Error {
+  case vault(VaultError)
+  case option(OptionError)
+
+  var message: String {
+    switch self {
+    case .vault(let error): error.message
+    case .option(let error): error.message
+    }
+  }
+}
+
+extension Log.Level {
+  init(_ level: Configuration.Log.Level) {
+    switch level {
+    case .debug: self = .debug
+    case .info: self = .info
+    case .warn: self = .warning
+    case .error: self = .error
+    }
+  }
+}

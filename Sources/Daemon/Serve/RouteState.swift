@@ -1,0 +1,108 @@
+import Broker
+import Bytes
+import Connector
+import Crypto
+import HTTP
+import Net
+
+/// A route at work in one loop: its signer, its TLS, and its idle connections. It lives as long as its snapshot, and on
+/// until the last exchange that started with it is over.
+final class RouteState: TimerOwner {
+  let route: Route
+  let destination: Destination
+  /// Why no request can be served: a secret is missing, or TLS cannot be set up.
+  let unusable: Problem?
+  var numbers = RouteNumbers()
+
+  private let signer: Signer?
+  private unowned let worker: Worker
+  private var pool = PoolState<UInt32, UpstreamConnection>()
+  private var timer: Timer?
+  private var isRetired = false
+
+  init(_ route: Route, _ settings: Deployment.TLS, worker: Worker) {
+    self.route = route
+    self.worker = worker
+    var unusable: Problem?
+    var signer: Signer?
+    if let missing = route.missingSecrets.first {
+      unusable = .secretMissing(missing, route: route)
+    } else {
+      do throws(SignerError) {
+        signer = try Signer(
+          connector: route.connector, secrets: route.secrets, options: route.options, route: route.name)
+      } catch {
+        unusable = .unusable(error.message, route: route)
+      }
+    }
+    var tls: TLSContext?
+    do throws(TLSError) {
+      if route.upstream.isTLS { tls = try worker.tlsContext(settings) }
+    } catch {
+      unusable = .upstreamTLS(error.description, route: route)
+    }
+    self.signer = signer
+    self.unusable = unusable
+    destination = Destination(host: route.upstream.host, port: route.upstream.port, tls: tls, session: TLSSession())
+    timer = Timer(owner: self)
+  }
+
+  /// Signs the request and appends its head as it goes upstream. A gathered body may be replaced by the connector's.
+  func write(
+    _ head: RequestHead, _ bytes: Span<UInt8>, plan: Plan, body: inout Buffer, into output: inout Buffer
+  ) throws(EvaluationError) {
+    guard let signer else { return }
+    let wall = Clock.wallMilliseconds()
+    let time = RequestTime(seconds: wall / 1000, milliseconds: Int(wall % 1000))
+    try worker.bench.write(plan, head, bytes, signer: signer, body: &body, time: time, into: &output)
+  }
+
+  // MARK: Connections
+
+  /// A connection that waits, if it is still good.
+  /// - Parameter caller: whose it is: callers do not share connections (SECURITY.md T4.4).
+  func take(for caller: UInt32, now: UInt64) -> UpstreamConnection? {
+    while let connection = pool.take(caller, now: now) {
+      if connection.isQuiet() {
+        numbers.reused += 1
+        return connection
+      }
+      close(connection)
+    }
+    return nil
+  }
+
+  /// Takes back a connection about which nothing is in doubt.
+  func giveBack(_ connection: UpstreamConnection, now: UInt64) {
+    guard !isRetired else { return close(connection) }
+    if let surplus = pool.put(connection, connection.caller, requests: connection.requests, now: now) { close(surplus) }
+    if let expiry = pool.nextExpiry { timer?.set(expiry, in: worker.loop.timers) }
+  }
+
+  /// A connection that waits has ended, or something came on it unasked.
+  func expel(_ connection: UpstreamConnection) {
+    pool.remove(connection.caller) { $0 === connection }
+    close(connection)
+  }
+
+  func close(_ connection: UpstreamConnection) {
+    connection.leg.endOutput()
+    worker.loop.forget(connection.token)
+  }
+
+  func deadlinePassed(_ timer: Timer) {
+    for connection in pool.expire(now: worker.loop.now) { close(connection) }
+    if let expiry = pool.nextExpiry { timer.set(expiry, in: worker.loop.timers) }
+  }
+
+  /// Connections that wait.
+  var idleCount: Int { pool.count }
+
+  /// A new deployment is in force: nobody else will come for these connections.
+  func retire() {
+    isRetired = true
+    timer?.cancel(in: worker.loop.timers)
+    timer = nil
+    for connection in pool.expire(now: .max) { close(connection) }
+  }
+}

@@ -1,0 +1,195 @@
+import Broker
+import Bytes
+import Crypto
+import HTTP
+import Net
+
+/// One loop's share of the daemon: its routes at work, its spare exchanges, its counts and the lines it will log.
+///
+/// Made and used on the loop's thread only. Everything shared is behind `Crew`.
+final class Worker {
+  let loop: Loop
+  let crew: Crew
+  let index: Int
+  private(set) var deployment: Deployment
+  private(set) var isDraining = false
+  var bench = SigningBench()
+
+  private var states: [RouteState] = []
+  private var spare: [Exchange] = []
+  private var contexts: [TLSSettings: TLSContext] = [:]
+  private var lines = Buffer()
+  private var retired: LoopNumbers = [:]
+  private var nowhere = RouteNumbers()
+  private var clients = 0
+  private var idPrefix: UInt64
+  private var idCount: UInt64 = 0
+
+  init(index: Int, loop: Loop, crew: Crew, deployment: Deployment) {
+    self.index = index
+    self.loop = loop
+    self.crew = crew
+    self.deployment = deployment
+    idPrefix = Worker.random()
+    adopt(deployment)
+    loop.context = self
+    loop.afterTurn = { [unowned self] in flushLines() }
+  }
+
+  /// Bits from the system's cryptographic source.
+  static func random<Number: FixedWidthInteger>() -> Number {
+    var number: Number = 0
+    unsafe withUnsafeMutableBytes(of: &number) { unsafe Random.fill($0) }
+    return number
+  }
+
+  var resolver: Resolver { crew.resolver }
+
+  // MARK: The snapshot
+
+  /// Puts a snapshot in force. Exchanges under way end with the one they started with.
+  func adopt(_ deployment: Deployment) {
+    for state in states {
+      retired[state.route.name, default: RouteNumbers()].add(state.numbers)
+      state.retire()
+    }
+    self.deployment = deployment
+    contexts = [:]
+    states = zip(deployment.snapshot.routes, deployment.tls).map { RouteState($0, $1, worker: self) }
+  }
+
+  func state(of route: Route) -> RouteState { states[route.index] }
+
+  /// The context for a route's TLS settings; routes that say the same share one.
+  func tlsContext(_ tls: Deployment.TLS) throws(TLSError) -> TLSContext {
+    if let key = tls.key { return try TLSContext(tls.settings, key: key.span) }
+    if let context = contexts[tls.settings] { return context }
+    let context = try TLSContext(tls.settings)
+    contexts[tls.settings] = context
+    return context
+  }
+
+  // MARK: Clients
+
+  /// Serves an accepted connection.
+  func serve(_ number: Int32, _ entrance: Entrance, _ peer: Peer) {
+    do throws(SystemError) {
+      _ = try ClientConnection(Stream(Descriptor(owning: number)), entrance: entrance, peer: peer, worker: self)
+      clients += 1
+    } catch {
+      crew.budget.giveBack(for: peer.uid)
+      crew.log.say(.error, "cannot serve a connection", ("reason", error.description))
+    }
+  }
+
+  func closed(_ client: ClientConnection) {
+    clients -= 1
+    crew.budget.giveBack(for: client.peer.uid)
+    if isDraining, clients == 0 { crew.drained(index) }
+  }
+
+  /// Lets what is under way finish, and closes what is idle. `Crew.drained` is told when nothing is left.
+  func drain() {
+    guard !isDraining else { return }
+    isDraining = true
+    loop.forEachHandler { handler in
+      if let client = handler as? ClientConnection, client.isIdle { client.close() }
+    }
+    if clients == 0 { crew.drained(index) }
+  }
+
+  /// Ends the loop after some time, whatever is still under way.
+  func stop(after milliseconds: UInt64) {
+    let timer = Timer(owner: Alarm(loop))
+    timer.set(loop.now + milliseconds, in: loop.timers)
+  }
+
+  private final class Alarm: TimerOwner {
+    let loop: Loop
+    init(_ loop: Loop) { self.loop = loop }
+    func deadlinePassed(_ timer: Timer) { loop.stop() }
+  }
+
+  // MARK: Decisions
+
+  /// What becomes of a request.
+  enum Verdict {
+    case forward(Plan)
+    case answer(Endpoint)
+    /// One of the admin socket's own.
+    case admin
+    case refuse(Problem)
+  }
+
+  func decide(_ head: RequestHead, _ bytes: Span<UInt8>, _ client: ClientConnection) -> Verdict {
+    switch client.entrance {
+    case .admin:
+      // The socket's mode says who may connect; the kernel says who did.
+      guard client.peer.uid == crew.ownUID || client.peer.uid == 0 else {
+        return .refuse(Problem(.callerNotAllowed, "The admin socket is for the daemon's own user.", closes: true))
+      }
+      return .admin
+    case .data(let door):
+      let caller: Caller = client.peer.uid == crew.ownUID ? .own : .unknown
+      switch deployment.snapshot.plan(head, bytes, door: door, caller: caller) {
+      case .forward(let plan): return .forward(plan)
+      case .answer(let endpoint): return .answer(endpoint)
+      case .refuse(let problem): return .refuse(problem)
+      }
+    }
+  }
+
+  // MARK: Exchanges
+
+  func takeExchange() -> Exchange { spare.popLast() ?? Exchange(worker: self) }
+
+  func giveBack(_ exchange: Exchange) {
+    guard spare.count < 64 else { return }
+    exchange.trim()
+    spare.append(exchange)
+  }
+
+  /// Accounts for bytes of bodies that wait in memory, in all loops together. False when there are too many.
+  func buffered(_ count: Int) -> Bool { crew.buffered(count) }
+
+  func nextID() -> RequestID {
+    idCount &+= 1
+    return RequestID(high: idPrefix, low: idCount)
+  }
+
+  // MARK: Counts and lines
+
+  func count(_ record: Record, state: RouteState?, duration: UInt64) {
+    if let state { count(record, duration, in: &state.numbers) } else { count(record, duration, in: &nowhere) }
+  }
+
+  private func count(_ record: Record, _ duration: UInt64, in numbers: inout RouteNumbers) {
+    numbers.statuses[min(record.status / 100, 5)] += 1
+    numbers.took(duration)
+    numbers.bytesIn += record.bytesIn
+    numbers.bytesOut += record.bytesOut
+    if let problem = record.problem { numbers.problems[problem.code.rawValue, default: 0] += 1 }
+  }
+
+  /// A copy of all that this loop has counted.
+  func numbers() -> LoopNumbers {
+    var all = retired
+    for state in states {
+      all[state.route.name, default: RouteNumbers()].add(state.numbers)
+      all[state.route.name]?.idle = UInt64(state.idleCount)
+    }
+    all["", default: RouteNumbers()].add(nowhere)
+    return all
+  }
+
+  /// Appends one line to what is written at the end of this turn.
+  func logLine(_ body: (inout Buffer, Bool, Int64) -> Void) {
+    guard crew.log.isOn(.info) else { return }
+    body(&lines, crew.log.isJSON, Clock.wallMilliseconds())
+    if lines.count > 64 * 1024 { flushLines() }
+  }
+
+  private func flushLines() {
+    if !lines.isEmpty { Log.write(&lines) }
+  }
+}
