@@ -12,6 +12,8 @@ struct ConnectorReader {
   private var checker = Checker(scope: Scope())
 
   private static let keys = ["connector", "title", "about", "secrets", "options", "values", "set", "vectors"]
+  /// Each is evaluated for every request.
+  private static let mostValues = 100
   private static let later = ["token", "oauth", "handshake"]
 
   init(_ source: Source) {
@@ -125,6 +127,10 @@ struct ConnectorReader {
 
   private mutating func readValues(_ value: JSONValue?) {
     let members = object(value, "\"values\"") ?? []
+    if let value, members.count > ConnectorReader.mostValues {
+      error("more than \(ConnectorReader.mostValues) values", at: value)
+      return
+    }
     checker.scope.values = members.map { member in
       Scope.Value(name: member.key, mentions: member.value.string.map(ExpressionParser.names(in:)) ?? [])
     }

@@ -63,6 +63,9 @@ extension Signer {
         }
       }
     case .join: return emitJoin(node, request, &patch)
+    case .or:
+      return emit(program.edges[node.firstChild], request, &patch)
+        || emit(program.edges[node.firstChild + 1], request, &patch)
     case .target:
       append(Slice(origin: .block, range: request.path), request, &patch)
       if let query = patch.state.query {

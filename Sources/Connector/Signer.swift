@@ -89,8 +89,20 @@ public final class Signer {
   }
 
   /// Fills `patch` for one request: the new body first, then the query, then the headers, so that what is signed is what is sent.
+  /// If it throws, the patch is empty and wiped.
   public func evaluate(
     _ request: borrowing ConnectorRequest, time: RequestTime, entropy: RequestEntropy, into patch: inout Patch
+  ) throws(EvaluationError) {
+    do throws(EvaluationError) {
+      try fill(&patch, request, time, entropy)
+    } catch {
+      patch.forget()
+      throw error
+    }
+  }
+
+  private func fill(
+    _ patch: inout Patch, _ request: borrowing ConnectorRequest, _ time: RequestTime, _ entropy: RequestEntropy
   ) throws(EvaluationError) {
     patch.begin()
     patch.state.time = time

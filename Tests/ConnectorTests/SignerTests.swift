@@ -77,6 +77,7 @@ import Testing
     ("${jwt_claim(secret.token, 'pool')} ${jwt_claim(secret.token, 'sub.id')}", "pá 42"),
     ("${or(jwt_claim('a.b', 'x'), or(header.X-None, or(option.none, 'last')))}", "last"),
     ("${or(header.x-org, 'none')}", "Org"),
+    ("<${or(lower(header.x-org), 'none')}${or(upper(header.x-none), lower(header.x-org))}>", "<orgorg>"),
     ("${or(lower(header.x-none), 'absence spreads')}", "absence spreads"),
     ("${time('iso8601')} ${time('iso8601', '+08:00')}", "2015-08-30T12:36:00Z 2015-08-30T20:36:00+08:00"),
     ("${time('%Y%m%dT%H%M%S.%LZ')}", "20150830T123600.007Z"),
@@ -125,6 +126,20 @@ import Testing
       bench.target = path + "?page=1&SIGN=forged&si%67n=forged"
       let expected = "page=1&sign=\(vector["sign"]?.string ?? "")&client_id=id&timestamp=1767225600&signature_version=2"
       #expect(try bench.signed().query == expected)
+    }
+  }
+
+  @Test func `a canonical query is canonical`() throws {
+    var random = SeededRandom(seed: 7)
+    var bench = try Bench(#""set": { "headers": { "X": "${form_encode(sort(query))}" } }"#)
+    let pieces = ["a", "b", "B", "=", "&", "&&", "+", "%20", "%2B", "%c3%a9", "%FF", "%00", "~", "-", "/", "?", "%7e"]
+    for _ in 0..<1000 {
+      let query = (0..<Int.random(in: 0...12, using: &random)).compactMap { _ in pieces.randomElement(using: &random) }
+      bench.target = "/?" + query.joined()
+      let once = try #require(try bench.signed().headers["X"])
+      bench.target = "/?" + once
+      let twice = try bench.signed().headers["X"]
+      #expect(twice == once, "\(query.joined())")
     }
   }
 
@@ -229,6 +244,16 @@ import Testing
       #expect(String(patch.bytes.extracting(patch.headers[0].value)) == expected)
     }
     patch.forget()
+    #expect(patch.headers.isEmpty && patch.bytes.isEmpty)
+  }
+
+  @Test func `a patch is empty after a refusal`() throws {
+    var bench = try Bench(
+      #""secrets": {"s": {}}, "set": { "headers": { "X-Key": "${secret.s}", "X-B": "${header.x}" } }"#)
+    bench.secrets = ["s": "canary"]
+    let signer = try bench.signer()
+    var patch = Patch()
+    #expect(throws: EvaluationError.self) { try bench.evaluate(signer, &patch) }
     #expect(patch.headers.isEmpty && patch.bytes.isEmpty)
   }
 
