@@ -38,7 +38,7 @@ extension Plan {
       var value: Range<Int>?
       for field in head.fields where Int(field.nameCount) == name.count {
         let found = name.span.equalsIgnoringCase(bytes.extracting(field.name))
-        if found, isForwarded(field, bytes) {
+        if found, isForwarded(field, bytes, route.setNames) {
           value = field.value
           break
         }
@@ -71,9 +71,10 @@ extension Plan {
     buffer.append(" HTTP/1.1\r\nHost: ")
     buffer.append(route.authority)
     buffer.append("\r\n")
+    let setNames = route.setNames
     for i in head.fields.indices {
       let field = head.fields[i]
-      guard isForwarded(field, bytes) else { continue }
+      guard isForwarded(field, bytes, setNames) else { continue }
       buffer.appendField(name: bytes.extracting(field.name), value: bytes.extracting(field.value))
     }
     if upgradesToWebSocket { buffer.append("Connection: upgrade\r\nUpgrade: websocket\r\n") }
@@ -91,14 +92,14 @@ extension Plan {
   }
 
   /// T3.4: what may go on from a caller to the upstream.
-  func isForwarded(_ field: Field, _ bytes: Span<UInt8>) -> Bool {
+  private func isForwarded(_ field: Field, _ bytes: Span<UInt8>, _ setNames: borrowing NameSet) -> Bool {
     switch field.id {
     case .host, .contentLength, .expect: return false
     case .cookie: if !route.passesCookies || field.isHopByHop { return false }
     case .other: if field.marks.contains(.nominated) { return false }
     default: if field.isHopByHop || field.id.isStrippedFromRequests { return false }
     }
-    return !route.setNames.contains(bytes.extracting(field.name))
+    return !setNames.contains(bytes.extracting(field.name))
   }
 }
 

@@ -1,7 +1,9 @@
 internal import Bytes
 internal import HTTP
 
-/// The routes of one configuration and how requests find them. Immutable: loops read it, a reload makes another.
+/// The routes of one configuration and how requests find them. Immutable: a reload makes another.
+///
+/// Make one for each loop, with routes of its own: it is safe to share, but then the loops' reference counts share cache lines.
 public final class Snapshot: Sendable {
   public let routes: [Route]
   /// Names → routes.

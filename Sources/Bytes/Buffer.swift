@@ -95,8 +95,8 @@ import Glibc
     unsafe bytes.withUnsafeBytes { unsafe append(raw: $0) }
   }
 
-  /// Appends the text as UTF-8.
-  @inlinable public mutating func append(_ text: String) {
+  /// Appends the text as UTF-8. A literal is a `StaticString`: that copies bytes, this makes a `String` first.
+  @_disfavoredOverload @inlinable public mutating func append(_ text: String) {
     var text = text
     text.withUTF8 { unsafe append(raw: UnsafeRawBufferPointer($0)) }
   }

@@ -76,12 +76,13 @@ struct FieldSection {
     _ bytes: Span<UInt8>, _ end: Int, _ limits: borrowing HTTPLimits
   ) throws(HTTPError) {
     var at = position
+    let longest = min(end, lineStart &+ limits.name)
     while at < end {
       let byte = bytes[at]
       if Characters.isToken(byte) {
+        guard at < longest else { throw .fieldNameTooLong }
         if byte == 0x5F { underscore = true }
         at &+= 1
-        guard at - lineStart <= limits.name else { throw .fieldNameTooLong }
         continue
       }
       switch byte {
@@ -151,7 +152,7 @@ struct FieldSection {
   }
 
   /// The line that has just ended.
-  private func field(_ bytes: Span<UInt8>) throws(HTTPError) -> Field {
+  private mutating func field(_ bytes: Span<UInt8>) throws(HTTPError) -> Field {
     var valueEnd = valueEnd
     while valueEnd > valueStart, bytes[valueEnd &- 1] == 0x20 || bytes[valueEnd &- 1] == 0x09 { valueEnd &-= 1 }
     var field = Field(
