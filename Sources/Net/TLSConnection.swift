@@ -75,15 +75,23 @@ import Glibc
   func write(_ bytes: Span<UInt8>) -> WriteOutcome {
     unsafe bytes.withUnsafeBytes { raw in
       ERR_clear_error()
-      var count = 0
-      let result = unsafe SSL_write_ex(ssl, raw.baseAddress, raw.count, &count)
-      if result == 1 { return .bytes(count) }
-      switch unsafe SSL_get_error(ssl, result) {
-      case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return .wouldBlock
-      default:
-        isBroken = true
-        return .failed
+      var total = 0
+      // OpenSSL takes a record's worth a call: less than all of it has to mean that the kernel takes no more.
+      while total < raw.count {
+        var count = 0
+        let result = unsafe SSL_write_ex(ssl, raw.baseAddress.map { unsafe $0 + total }, raw.count - total, &count)
+        if result == 1 {
+          total += count
+          continue
+        }
+        switch unsafe SSL_get_error(ssl, result) {
+        case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE: return total > 0 ? .bytes(total) : .wouldBlock
+        default:
+          isBroken = true
+          return .failed
+        }
       }
+      return .bytes(total)
     }
   }
 
