@@ -88,7 +88,8 @@ private struct Planner: ~Copyable {
     let name = bytes.extracting(authority.name)
     if isListener(name, authority.port) { return .here }
     if isPort(authority.port), let route = snapshot.local(name) { return try only(route, .whole) }
-    if let (kind, route) = snapshot.authority(name, port: authority.port, standard: head.isHTTPS ? 443 : 80) {
+    let standard = head.isHTTPS ? 443 : 80
+    if let (kind, route) = snapshot.authority(name, port: authority.port, standard: standard) {
       switch kind {
       case .host: return try only(route, .whole)
       case .upstream where absolute != nil: return try only(route, .absolute)
@@ -96,6 +97,10 @@ private struct Planner: ~Copyable {
         throw Problem(.misdirected, "Several routes have this upstream; name the route by its prefix.")
       case .local, .upstream, .ambiguous: break
       }
+    }
+    // A host that is configured without a port is meant at the listener's, too.
+    if isPort(authority.port), case (.host, let route)? = snapshot.authority(name, port: nil, standard: standard) {
+      return try only(route, .whole)
     }
     throw Problem(
       .misdirected,
@@ -212,6 +217,11 @@ private struct Planner: ~Copyable {
       throw Problem(
         .secretMissing, "The route needs the secret \"\(missing)\", which is not stored.",
         hint: "chatelaine secret set \(missing)", route: route.name)
+    }
+    if let name = route.unsendable {
+      throw Problem(
+        .secretMissing, "What is stored for the header \"\(name)\" has a control character, or white space at an end.",
+        hint: "chatelaine secret set", route: route.name)
     }
   }
 }

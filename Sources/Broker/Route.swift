@@ -1,6 +1,7 @@
 internal import Bytes
 public import Connector
 public import Crypto
+internal import HTTP
 
 /// A name → an upstream, a connector and rules: what the planner and the writers need of it, as bytes that are ready.
 ///
@@ -26,6 +27,8 @@ public final class Route: Sendable {
   /// Stored secrets that the route needs and that do not exist: every request is refused until they do.
   public let missingSecrets: [String]
 
+  /// A header of the route whose stored value cannot be sent; every request is refused until it can.
+  let unsendable: String?
   let hosts: [Settings.Host]
   /// Sent with every request, in this order.
   let headers: [Header]
@@ -67,10 +70,17 @@ public final class Route: Sendable {
 
     /// - Parameters:
     ///   - name: a token.
-    ///   - value: `HTTP.isFieldValue`.
+    ///   - value: a stored one that is no field value (a line end at the end of a file) makes the route refuse requests.
     public init(name: String, value: Value) {
       self.name = Array(name.utf8)
       self.value = value
+    }
+
+    var isSendable: Bool {
+      switch value {
+      case .literal(let bytes): isFieldValue(bytes.span)
+      case .secret(let secret): isFieldValue(secret.span)
+      }
     }
   }
 
@@ -136,6 +146,7 @@ public final class Route: Sendable {
     basePath = Array(upstream.basePath.utf8)
     hosts = settings.hosts
     headers = settings.headers
+    unsendable = settings.headers.first { !$0.isSendable }.map { String($0.name.span) }
     connectorHeaders = try connector.targets(options: options).headers.map(\.bytes)
     readHeaders = connector.readHeaders.map { Array($0.utf8) }
     setNames = NameSet(connectorHeaders + headers.map(\.name))

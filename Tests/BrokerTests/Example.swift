@@ -39,6 +39,54 @@ enum Example {
     return snapshot.plan(reader.head, bytes.span, door: door, caller: caller)
   }
 
+  /// Why a request is refused; nil when it is not.
+  static func problem(
+    _ request: String, _ snapshot: Snapshot, door: Door = .everyone(port: 7220), caller: Caller = .own
+  ) throws -> Problem? {
+    guard case .refuse(let problem) = try decide(request, snapshot, door: door, caller: caller) else { return nil }
+    return problem
+  }
+
+  /// What we answer ourselves; nil when it is something else.
+  static func endpoint(
+    _ request: String, _ snapshot: Snapshot, door: Door = .everyone(port: 7220), caller: Caller = .own
+  ) throws -> Endpoint? {
+    guard case .answer(let endpoint) = try decide(request, snapshot, door: door, caller: caller) else { return nil }
+    return endpoint
+  }
+
+  /// The plan of a request that is forwarded from the listener for all.
+  static func plan(_ request: String, _ snapshot: Snapshot) throws -> Plan? {
+    guard case .forward(let plan) = try decide(request, snapshot) else { return nil }
+    return plan
+  }
+
+  /// The whole answer that a problem is.
+  static func text(_ problem: Problem, closes: Bool = false, withBody: Bool = true) -> String {
+    var out = Buffer()
+    problem.append(id: RequestID(high: 1, low: 2), now: 1_767_225_600, closes: closes, withBody: withBody, to: &out)
+    return String(out.span)
+  }
+
+  /// A request of these lines, with CR LF behind each and an empty one at the end.
+  static func request(_ lines: String...) -> String { lines.map { $0 + "\r\n" }.joined() + "\r\n" }
+
+  /// `GET` of a target with this Host.
+  static func get(_ target: String, host: String = "localhost:7220") -> String {
+    request("GET \(target) HTTP/1.1", "Host: \(host)")
+  }
+
+  /// Where a request goes: `route path?query`, the path with the route's base; nil when it goes nowhere.
+  static func destination(_ request: String, _ snapshot: Snapshot, door: Door = .everyone(port: 7220)) throws -> String?
+  {
+    let bytes = Array(request.utf8)
+    guard case .forward(let plan) = try decide(request, snapshot, door: door) else { return nil }
+    var block = Buffer()
+    let target = plan.appendTarget(bytes.span, to: &block)
+    let query = target.query.map { "?" + String(block.span.extracting($0)) } ?? ""
+    return "\(plan.route.name) \(String(block.span.extracting(target.path)))\(query)"
+  }
+
   /// The head that goes upstream; nil when the request is not forwarded.
   static func forwarded(_ request: String, _ snapshot: Snapshot, door: Door = .everyone(port: 7220)) throws -> String? {
     let bytes = Array(request.utf8)
