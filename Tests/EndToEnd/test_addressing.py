@@ -17,7 +17,7 @@ def test_the_hint_of_an_unknown_route_says_what_to_do_next(house, seen):
 
 
 @pytest.mark.parametrize("host", [
-    "evil.example", "evil.example:{port}", "localhost", "127.0.0.1:1", "0.0.0.0:{port}", "localhost.:{port}",
+    "evil.example", "evil.example:{port}", "localhost", "127.0.0.1:1", "0.0.0.0:{port}",
     "nowhere.localhost:{port}", "codegate.localhost:1", "127.0.0.1.evil.example:{port}", "api.codegate.test.evil:80",
 ])
 def test_a_foreign_host_is_421_before_anything_else(house, seen, host):
@@ -28,16 +28,23 @@ def test_a_foreign_host_is_421_before_anything_else(house, seen, host):
     seen.none()
 
 
+@pytest.mark.parametrize("host", ["localhost.:{port}", "user@127.0.0.1:{port}", "127.0.0.1:x", "127.0.0.1:{port}/", ""])
+def test_a_host_that_is_none_is_malformed(house, seen, host):
+    """Rows 29, 45 and 46."""
+    problem(house.exchange("GET", "/codegate/x", [("Host", host.format(port=house.port))]), "malformed_request")
+    seen.none()
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1:{port}", "localhost:{port}", "[::1]:{port}"])
 def test_our_own_hosts_are_accepted(house, seen, host):
     assert house.exchange("GET", "/bearer/x", host=host.format(port=house.port)).status == 200
     seen.only()
 
 
-@pytest.mark.parametrize("authority", ["evil.example", "api.codegate.test:8443", "api.codegate.test.", "127.0.0.1:1"])
-def test_absolute_form_reaches_only_a_routes_authority(house, seen, authority):
+@pytest.mark.parametrize("elsewhere", ["evil.example", "api.codegate.test:8443", "api.codegate.test.", "127.0.0.1:1"])
+def test_absolute_form_reaches_only_a_routes_authority(house, seen, elsewhere):
     """Row 28."""
-    problem(house.exchange("GET", f"http://{authority}/codegate/x", host=authority), "misdirected")
+    problem(house.exchange("GET", f"http://{elsewhere}/codegate/x", host=elsewhere), "misdirected")
     seen.none()
 
 

@@ -1,6 +1,8 @@
 """When the upstream fails: which code, how often it was tried, and that nothing is sent twice that must not be (row 134)."""
 
+import os
 import socket
+import struct
 import threading
 
 import pytest
@@ -11,6 +13,7 @@ from harness.problems import problem
 from harness.upstream import Upstream
 
 BODY = b"a body"
+as_root = pytest.mark.skipif(os.getuid() != 0, reason="needs root to give the daemon an /etc/hosts of its own")
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +45,8 @@ def broken(build, upstream, full):
         "stalls": to(upstream.origin, timeouts={"idle": "200ms"}),
         "once": to(upstream.origin),
         "twice": to(upstream.origin, retry={"attempts": 2}),
+        "twice-signed": {"connector": "codegate", "upstream": upstream.origin, "retry": {"attempts": 2},
+                         "secrets": {"api_key": "codegate/api_key", "secret": "codegate/secret"}},
         "no-secret": {"connector": "bearer", "upstream": upstream.origin},
     }
     # One loop, so that each request meets the connections that the one before it left.
@@ -193,14 +198,24 @@ def test_a_fresh_connection_that_breaks_is_not_tried_again(broken, upstream, met
         assert len(seen.all) == 1
 
 
-def test_an_address_that_refuses_costs_no_request(authority, build):
-    """localhost is 127.0.0.1 first, where nobody listens: not a byte was written there, so a POST goes on to ::1 too."""
-    server = Upstream(authority.server_context(), address="::1")
+@as_root
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_an_address_that_refuses_costs_no_request(authority, build, address):
+    """A name with an address of each family, and a server on one of them: not a byte was written to the other, so even a
+    POST goes on."""
+    server = Upstream(authority.server_context(names=["both.test"]), address=address, name="both.test")
     house = build({"shared": {"connector": "bearer", "upstream": server.origin}})
-    with house, server.answering() as seen:
-        assert house.exchange("POST", "/shared/x", body=BODY).status == 200
-        seen.only()
-    server.close()
+    (house.home / "hosts").write_text("127.0.0.1 localhost both.test\n::1 both.test\n")
+    # The daemon alone sees another /etc/hosts.
+    house.start(under=["unshare", "--mount", "sh", "-c", f'mount --bind {house.home}/hosts /etc/hosts && exec "$@"', "sh"])
+    try:
+        with server.answering() as seen:
+            assert house.exchange("POST", "/shared/x", body=BODY).status == 200
+            seen.only()
+        house.stop()
+    finally:
+        house.remove()
+        server.close()
 
 
 # `retry.attempts`
@@ -220,8 +235,9 @@ def busy(times, status=503):
 @pytest.mark.parametrize("status", [502, 503, 504])
 @pytest.mark.parametrize("method, body", [("GET", None), ("HEAD", None), ("PUT", BODY), ("DELETE", None), ("OPTIONS", None)])
 def test_a_busy_upstream_is_asked_again_where_the_method_allows(broken, upstream, method, body, status):
+    """With a body only where the connector has read all of it: one that streamed through is gone."""
     with upstream.answering(busy(1, status)) as seen:
-        assert broken.exchange(method, "/twice/x", body=body).status == 200
+        assert broken.exchange(method, "/twice-signed/x" if body else "/twice/x", body=body).status == 200
         assert len(seen.all) == 2
         assert {exchange.body for exchange in seen.all} == {body or b""}
 
@@ -256,6 +272,7 @@ def test_without_attempts_nothing_is_tried_again(broken, upstream):
 
 
 def test_a_client_that_goes_away_takes_its_upstream_request_along(broken, upstream):
+    """Away is a reset: one that only ended its own direction still wants its answer (row 110)."""
     gone = threading.Event()
 
     def wait_for_the_end(exchange):
@@ -266,4 +283,5 @@ def test_a_client_that_goes_away_takes_its_upstream_request_along(broken, upstre
         with broken.wire() as wire:
             wire.request("GET", "/once/x")
             seen.next()
+            wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         assert gone.wait(DEADLINE), "the upstream connection outlived the client that it was for"

@@ -98,11 +98,11 @@ class House:
 
     # The process.
 
-    def start(self, wait=True, preexec=None, stdio=None, env=None):
-        """Starts `serve` and waits until it says that it is ready."""
+    def start(self, wait=True, preexec=None, stdio=None, env=None, under=()):
+        """Starts `serve`, with a command that becomes it before it where `under` is one, and waits until it is ready."""
         with open(self.out, "ab") as out, open(self.err, "ab") as err:
             self.process = subprocess.Popen(
-                [BIN, "serve", "--config", str(self.config)], stdin=subprocess.DEVNULL,
+                [*under, BIN, "serve", "--config", str(self.config)], stdin=subprocess.DEVNULL,
                 stdout=stdio if stdio is not None else out, stderr=stdio if stdio is not None else err, cwd="/",
                 env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **(env or {})}, preexec_fn=preexec,
             )
