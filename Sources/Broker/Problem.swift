@@ -4,8 +4,8 @@ public import HTTP
 public struct Problem: Error, Sendable, Equatable {
   public let code: ProblemCode
   public var detail: String
-  /// The next command.
-  public var hint: String?
+  /// The next command or step.
+  public var hint: String
   /// The route's name, where one was found.
   public var route: String?
   /// Seconds, for what is transient.

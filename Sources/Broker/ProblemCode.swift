@@ -119,13 +119,25 @@ public enum ProblemCode: String, Sendable, CaseIterable {
     }
   }
 
-  /// The next command, where one helps whatever the details.
-  var hint: String? {
+  /// The next command or step.
+  var hint: String {
     switch self {
-    case .unknownRoute: "chatelaine status"
-    case .callerUnknown, .callerNotAllowed, .upstreamUnresolved, .upstreamUnreachable, .upstreamTLS, .upstreamTimeout:
+    case .malformedRequest, .headTooLarge, .uriTooLong, .lengthRequired, .requestTimeout, .expectationFailed,
+      .notImplemented, .versionNotSupported:
+      "curl -v sends a request that is known to be well-formed and shows it"
+    case .bodyTooLarge: "chatelaine reload, after raising the route's \"limits\": {\"body\": …}"
+    case .unknownRoute, .misdirected: "chatelaine status lists the listeners and the routes"
+    case .methodNotSupported: "chatelaine explain ROUTE METHOD TARGET shows what would be sent"
+    case .callerUnknown, .callerNotAllowed: "chatelaine status says which user the daemon runs as"
+    case .browserRefused: "call from a program, without the fields that only browsers add"
+    case .secretMissing: "chatelaine secret set NAME"
+    case .notConnected, .reauthorizationRequired, .stateUnknown, .authorizationFailed: "chatelaine login ROUTE"
+    case .tokenUnavailable, .tokenRefused: "chatelaine token list"
+    case .storeLocked, .overloaded: "chatelaine status"
+    case .signingFailed: "chatelaine explain ROUTE METHOD TARGET"
+    case .upstreamUnresolved, .upstreamUnreachable, .upstreamTLS, .upstreamProtocol, .upstreamTruncated,
+      .upstreamTimeout:
       "chatelaine check --connect"
-    default: nil
     }
   }
 }

@@ -34,7 +34,7 @@ extension Problem {
     body.appendMember("code", code.rawValue)
     if let route { body.appendMember("route", route) }
     body.appendMember("instance", id.description)
-    if let hint { body.appendMember("hint", hint) }
+    body.appendMember("hint", hint)
     body.appendMember("retryable", code.isRetryable)
     body.appendObjectEnd()
     body.append(0x0A)

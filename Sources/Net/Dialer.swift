@@ -64,17 +64,22 @@ public final class Dialer: EventHandler, TimerOwner {
     timer.set(loop.now + timeout, in: loop.timers)
     self.timer = timer
     stagger = Timer(owner: self)
-    if let address = Address(literal: destination.host, port: destination.port) {
-      addresses = [address]
-      tryNext()
-      return
-    }
+    addresses = Dialer.known(destination.host).map { $0.with(port: destination.port) }
+    if !addresses.isEmpty { return tryNext() }
     let name = loop.name(self)
     self.name = name
     let mailbox = loop.mailbox
     resolver.resolve(destination.host) { answer in
       mailbox.post { loop in (loop.handler(name) as? Dialer)?.resolved(answer) }
     }
+  }
+
+  /// The addresses of a host that nobody needs to be asked for: a literal's own, and loopback for `localhost`, whatever
+  /// a resolver would say (RFC 6761 §6.3).
+  private static func known(_ host: String) -> [Address] {
+    if let address = Address(literal: host, port: 0) { return [address] }
+    guard host == "localhost" || host.hasSuffix(".localhost") else { return [] }
+    return [Address(literal: "127.0.0.1", port: 0), Address(literal: "::1", port: 0)].compactMap { $0 }
   }
 
   /// Gives up without telling.

@@ -35,6 +35,7 @@ public struct Listener: ~Copyable {
   /// The umask is tight while it is made: the mode is only ever widened.
   public init(unix path: String, mode: UInt32) throws(SystemError) {
     let address = Address.unix(path)
+    try Listener.checkDirectory(of: path)
     try Listener.makeWay(for: path)
     let socket = try Listener.socket(address)
     let mask = umask(0o177)
@@ -123,6 +124,18 @@ public struct Listener: ~Copyable {
   private static func listen(_ socket: borrowing Descriptor) throws(SystemError) {
     let number = socket.number
     try blockingCall("listen") { Int(Glibc.listen(number, 1024)) }
+  }
+
+  /// Whoever may write to a directory may put a socket of their own in our socket's place (SECURITY.md T1.1).
+  /// - Throws: `EPERM`.
+  private static func checkDirectory(of path: String) throws(SystemError) {
+    let directory = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    var status = stat()
+    try blockingCall("lstat") { unsafe Int(lstat(directory, &status)) }
+    let isOwn = status.st_uid == 0 || status.st_uid == geteuid()
+    guard status.st_mode & S_IFMT == S_IFDIR, isOwn, status.st_mode & 0o002 == 0 else {
+      throw SystemError("bind in a directory that others can write to", EPERM)
+    }
   }
 
   private static func makeWay(for path: String) throws(SystemError) {

@@ -71,12 +71,21 @@ extension Exchange {
       if let problem = state.unusable { return refuse(problem) }
       retry = Retry(method: plan.method, retries: plan.route.retries, isOneTime: false)
       letBodyCome()
-      if plan.route.connector.readsBody, !requestRead {
+      gathers = plan.route.connector.readsBody || isWorthKeeping(plan)
+      if gathers, !requestRead {
         phase = .gathering
       } else {
         lease(fresh: false)
       }
     }
+  }
+
+  /// A small body is kept where the route may want to send it again.
+  private func isWorthKeeping(_ plan: Plan) -> Bool {
+    guard plan.route.retries > 0, plan.method.isIdempotent, case .length(let length) = plan.framing else {
+      return false
+    }
+    return length <= UInt64(Exchange.bodyRoom)
   }
 
   /// Tells a client that waits for it to send its body (HTTP.md row 105).
@@ -201,9 +210,9 @@ extension Exchange {
       refuse(.unsignable(error, route: plan.route))
       return false
     }
-    sendsBody = plan.route.connector.readsBody && !body.isEmpty
+    sendsBody = gathers && !body.isEmpty
     bodySent = 0
-    requestQueued = plan.route.connector.readsBody || requestRead
+    requestQueued = gathers || requestRead
     // A small body goes with its head, in one write.
     if sendsBody, body.count <= Exchange.headRoom {
       body.withSpan { upstreamOutput.append($0) }

@@ -1,6 +1,5 @@
 import Broker
 import Bytes
-import Connector
 import HTTP
 import Net
 
@@ -80,7 +79,7 @@ extension Exchange {
   }
 
   /// The body can be sent once more: there is none, it was gathered, or nothing of it was taken yet.
-  private var bodyIsIntact: Bool { plan?.route.connector.readsBody == true || requestBody.received == 0 }
+  private var bodyIsIntact: Bool { gathers || requestBody.received == 0 }
 
   private func tryAgain(after pause: UInt64) {
     state?.numbers.retried += 1

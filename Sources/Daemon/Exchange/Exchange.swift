@@ -62,6 +62,8 @@ final class Exchange {
   /// One of our own endpoints, in place of a plan.
   var local: LocalEndpoint?
   var state: RouteState?
+  /// The body is held whole before anything goes upstream: the connector reads it, or it may have to be sent again.
+  var gathers = false
   /// The body has been read to its end.
   var requestRead = false
   /// Everything that goes upstream is in `upstreamOutput`, or in `body` behind `bodySent`.
@@ -291,6 +293,7 @@ final class Exchange {
     local = nil
     state = nil
     requestBody = BodyReader(.none)
+    gathers = false
     requestRead = false
     requestQueued = false
     sendsBody = false

@@ -64,7 +64,7 @@ struct Leg: ~Copyable {
     guard mayWrite, output == .open, !bytes.isEmpty else { return 0 }
     switch stream.write(bytes) {
     case .bytes(let count):
-      if count < bytes.count { mayWrite = false }
+      // Fewer than offered proves nothing: TLS takes a record at a time.
       return count
     case .wouldBlock:
       mayWrite = false

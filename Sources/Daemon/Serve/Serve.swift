@@ -142,10 +142,22 @@ enum Serve {
       do throws(SystemError) {
         bound.append(Bound(try Doors.listener(address, &inherited), entrance))
       } catch {
-        throw Failure(
-          message: "cannot listen on \(address): \(error.reason)",
-          hint: error.code == EADDRINUSE ? "another process has it; chatelaine status asks a running daemon" : nil,
-          exitStatus: error.code == EACCES ? 77 : 69)
+        throw Doors.failure(address, error)
+      }
+    }
+
+    private static func failure(_ address: ListenAddress, _ error: SystemError) -> Failure {
+      let text = "cannot listen on \(address)"
+      return switch error.code {
+      case EADDRINUSE:
+        Failure(message: "\(text): the address is in use by another process", hint: "chatelaine status", exitStatus: 69)
+      case EPERM:
+        Failure(
+          message:
+            "\(text): its directory must be no symbolic link, belong to root or to this user, and be closed to others",
+          hint: "chmod o-w on the directory", exitStatus: 77)
+      case EACCES: Failure(message: "\(text): \(error.reason)", exitStatus: 77)
+      default: Failure(message: "\(text): \(error.reason)", exitStatus: 69)
       }
     }
 
