@@ -3,7 +3,6 @@
 import contextlib
 import json
 import socket
-import struct
 
 from . import DEADLINE
 from .upstream import split_fields
@@ -55,11 +54,6 @@ class Wire:
         return self
 
     def __exit__(self, *_):
-        self.sock.close()
-
-    def reset(self):
-        """Goes away with RST: a FIN alone may be a client that has said all and still reads."""
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
     def send(self, data):
