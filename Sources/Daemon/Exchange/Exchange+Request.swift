@@ -69,7 +69,7 @@ extension Exchange {
       let state = worker.state(of: plan.route)
       self.state = state
       if let problem = state.unusable { return refuse(problem) }
-      retry = Retry(method: plan.method, retries: plan.route.retries, isOneTime: false)
+      retry = Retry(method: plan.method, retries: plan.route.retries, isOneTime: plan.route.connector.readsEntropy)
       letBodyCome()
       gathers = plan.route.connector.readsBody || isWorthKeeping(plan)
       if gathers, !requestRead {
