@@ -85,6 +85,9 @@ public struct Stream: ~Copyable {
   /// Goes on with the handshake; a plain stream has none and is done.
   func handshake() -> TLSConnection.Progress { tls?.handshake() ?? .done }
 
+  /// Why reading failed, where TLS itself says so.
+  public var tlsFailure: String? { tls?.readFailure?.description }
+
   /// Whether TLS resumed an earlier session.
   var isResumed: Bool { tls?.isResumed ?? false }
 

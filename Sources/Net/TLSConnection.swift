@@ -8,6 +8,8 @@ import Glibc
   private let session: TLSSession
   /// After a fatal error OpenSSL must not be asked to say goodbye.
   private var isBroken = false
+  /// Why reading failed, where TLS itself says so: an alert, a record that does not open.
+  private(set) var readFailure: TLSError?
 
   enum Progress: Equatable {
     case done
@@ -63,6 +65,10 @@ import Glibc
       case SSL_ERROR_SSL where chatelaine_err_get_reason(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING:
         isBroken = true
         outcome = .end(clean: false)
+      case SSL_ERROR_SSL:
+        isBroken = true
+        readFailure = .last("protocol error")
+        outcome = .failed
       default:
         isBroken = true
         outcome = .failed

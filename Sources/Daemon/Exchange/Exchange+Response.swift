@@ -152,6 +152,10 @@ extension Exchange {
       dropUpstream()
       return lease(fresh: true)
     }
+    // A server that wants a certificate of ours says so only with its first record behind the handshake.
+    if let reason = upstream?.leg.tlsFailure, let state {
+      return fail(.upstreamTLS(reason, route: state.route))
+    }
     fail(.upstreamSilent(state))
   }
 

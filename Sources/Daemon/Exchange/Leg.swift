@@ -32,6 +32,9 @@ struct Leg: ~Copyable {
     if events.contains(.readEnd) || events.contains(.hangUp) { readEndSeen = true }
   }
 
+  /// Why TLS failed while reading, if it did.
+  var tlsFailure: String? { stream.tlsFailure }
+
   /// Whether a read is worth a system call.
   var isReadable: Bool { mayRead && input == .open }
 
