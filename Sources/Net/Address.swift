@@ -1,4 +1,4 @@
-import CLinux
+public import CLinux
 import Glibc
 
 /// Where a socket is or may be: an IPv4 or IPv6 address with a port, or a path.
@@ -25,7 +25,7 @@ public enum Address: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
-  var family: Int32 {
+  public var family: Int32 {
     switch self {
     case .ipv4: AF_INET
     case .ipv6: AF_INET6
@@ -86,7 +86,7 @@ public enum Address: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// Calls `body` with the kernel's form. A Unix path of 108 bytes or more has none: `nil`.
-  @unsafe func withSocketAddress<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result? {
+  @unsafe public func withSocketAddress<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result? {
     var storage = sockaddr_storage()
     let length: Int
     switch self {

@@ -21,7 +21,8 @@ public enum MasterKey: Sendable {
     let bytes = text.span
     let prefix = MasterKey.prefix
     guard bytes.hasPrefix(prefix) else {
-      guard bytes.count >= prefix.utf8CodeUnitCount else { throw VaultError(.keyTruncated, path) }
+      let start = Array("\(prefix)".utf8.prefix(bytes.count))
+      guard !bytes.equals(start.span) else { throw VaultError(.keyTruncated, path) }
       throw VaultError(.keyMalformed, path, "it does not start as one")
     }
     guard bytes.count >= MasterKey.textCount else { throw VaultError(.keyTruncated, path) }

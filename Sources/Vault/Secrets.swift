@@ -133,7 +133,7 @@ extension Vault {
     let identity = secretIdentity(row.text(1), id: row.integer(0), version: row.integer(2), key: row.integer(3))
     let envelope = Envelope(salt: row.blob(4), nonce: row.blob(5), sealed: row.blob(6))
     guard let key = dataKeys[identity.key], let value = envelope.open(under: key, as: identity) else {
-      throw VaultError(.secretMismatch, identity.owner)
+      throw VaultError(.secretMismatch, path, identity.owner)
     }
     return value
   }

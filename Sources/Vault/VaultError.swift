@@ -13,7 +13,7 @@ public struct VaultError: Error, Sendable {
   }
 
   public let code: Code
-  /// The file that was refused; for `secretMismatch`, `badName` and `tooLarge` the secret's name.
+  /// The file that was refused; for `badName` and `tooLarge` the secret's name.
   public let subject: String
   /// What the system or SQLite said, or which value was found.
   public let detail: String?
@@ -43,7 +43,7 @@ public struct VaultError: Error, Sendable {
     let reason = detail.map { ": \($0)" } ?? ""
     return switch code {
     case .missing: "there is no store at \(subject)"
-    case .exists: "\(subject) is already there, and nothing is ever overwritten"
+    case .exists: "the store \(subject) exists, and is never overwritten"
     case .leftoverLog: "there is no store at \(subject), but the write-ahead log of one lies beside it"
     case .locked: "the store \(subject) is open in another process\(detail.map { " (pid \($0))" } ?? "")"
     case .storePermissions: "the store \(subject) is not private\(reason)"
@@ -52,13 +52,14 @@ public struct VaultError: Error, Sendable {
     case .damaged: "the store \(subject) is damaged\(reason)"
     case .newerSchema: "the store \(subject) was written by a newer version\(reason)"
     case .inputOutput: "\(subject): the system refused\(reason)"
-    case .secretMismatch: "the secret \(subject) does not belong where it lies: its row was swapped, moved or changed"
+    case .secretMismatch:
+      "the store \(subject) has a secret that does not belong where it lies\(reason): its row was swapped, moved or changed"
     case .dataKeyMismatch: "the store \(subject) has a data key that its master key does not open: its row was changed"
     case .badName: "\"\(subject)\" cannot be a secret's name"
     case .tooLarge: "the value for \(subject) is too large\(reason)"
     case .tooMany: "the store \(subject) is full\(reason)"
     case .keyMissing: "there is no key at \(subject)"
-    case .keyExists: "\(subject) is already there, and a key is never overwritten"
+    case .keyExists: "\(subject) exists, and a key is never overwritten"
     case .keyPermissions: "the key \(subject) is not private\(reason)"
     case .keyMalformed: "\(subject) is not a master key of Chatelaine\(reason)"
     case .keyTruncated: "the key \(subject) is cut short"

@@ -212,8 +212,10 @@ def test_a_rotated_master_key_opens_what_the_old_one_did(place, upstream):
     done = place.run("key", "rotate")
     assert done.returncode == 0, done.err
     assert place.key.read_bytes() != old.read_bytes()
-    with place, upstream.answering():
+    place.start()
+    with upstream.answering():
         assert place.exchange("GET", "/shared/x").status == 200
+    place.stop()
     shutil.copy2(old, place.key.with_suffix(".tmp"))
     place.key.with_suffix(".tmp").replace(place.key)
     assert refusal(place)[0] == CONFIGURATION
@@ -238,6 +240,7 @@ def test_the_key_may_come_from_a_credential_or_a_passphrase(upstream, safe):
         passphrase.chmod(0o400)
         place.settings["store"]["key"] = {"passphrase_file": str(passphrase)}
         place.write()
+        place.run_well("init")
         place.run_well("secret", "set", "mine/one", input="value")
         assert "mine/one" in place.run_well("secret", "list").out
         passphrase.unlink()

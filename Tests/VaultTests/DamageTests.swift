@@ -40,7 +40,7 @@ struct DamageTests {
     let error = refusal(store)
     #expect(error?.code == .secretMismatch)
     #expect(error?.exitStatus == 65)
-    #expect(error?.subject == "a" || error?.subject == "c")
+    #expect(error?.detail == "a" || error?.detail == "c")
   }
 
   @Test func `a row from another store under the same master key`() throws {

@@ -4,11 +4,16 @@ import Glibc
 import JSON
 import Vault
 
-/// What the command line asks of the store through the admin socket. Synchronous: it runs on the keeper's thread.
+/// What the command line asks of an open store, and the answers: the one implementation of the admin socket's endpoints.
+/// Without a daemon the command line calls it itself. Synchronous: it runs on the thread that owns the vault.
+///
+/// No answer holds a secret's value.
 struct AdminService {
   let vault: Vault
+  let setup: Setup
 
   struct Outcome {
+    /// Of HTTP.
     var status: Int
     /// JSON.
     var body: [UInt8]
@@ -16,69 +21,113 @@ struct AdminService {
     var changesSecrets = false
   }
 
+  /// - Parameters:
+  ///   - path: `/secrets`, `/secrets/<percent-encoded name>`, `/key/rotate` or `/explain`.
+  ///   - body: a secret's value, which may be any bytes, or what the endpoint says.
   func answer(method: String, path: String, body: Secret) -> Outcome {
-    do throws(VaultError) {
+    do throws(CommandError) {
       let parts = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst()
       switch (method, parts.first, parts.count) {
       case ("GET", "secrets", 1): return try list()
       case ("PUT", "secrets", 2): return try set(parts.last ?? "", body)
       case ("DELETE", "secrets", 2): return try remove(parts.last ?? "")
-      default: return Outcome(status: 404, body: AdminService.problem(404, "there is nothing at \(method) \(path)"))
+      case ("POST", "key", 2) where parts.last == "rotate": return try rotate(body)
+      case ("POST", "explain", 1): return Outcome(status: 200, body: try Explainer(setup, vault).explain(body.span))
+      default: throw CommandError(CommandError.Status.usage, "the daemon knows no \(method) \(path)")
       }
     } catch {
-      return Outcome(status: 500, body: AdminService.problem(500, error.message, exitStatus: error.exitStatus))
+      return Outcome(status: AdminService.status(of: error), body: AdminService.problem(error))
     }
   }
 
-  private func list() throws(VaultError) -> Outcome {
+  /// `[{"name", "version", "created", "updated", "size"}]`; sizes are padded.
+  private func list() throws(CommandError) -> Outcome {
     var text = Buffer()
     text.appendArrayStart()
-    for secret in try vault.secretList() {
+    for secret in try CommandError.wrap({ () throws(VaultError) in try vault.secretList() }) {
       text.appendObjectStart()
       text.appendMember("name", secret.name)
       text.appendMember("version", secret.version)
       text.appendMember("created", secret.created)
       text.appendMember("updated", secret.updated)
+      text.appendMember("size", secret.paddedCount)
       text.appendObjectEnd()
     }
     text.appendArrayEnd()
     return Outcome(status: 200, body: Array(text.span))
   }
 
-  private func set(_ encoded: Substring, _ value: Secret) throws(VaultError) -> Outcome {
-    guard let name = AdminService.decoded(encoded), Vault.isSecretName(name) else { return badName }
-    let version = try vault.setSecret(name, value, now: Int64(time(nil)))
+  /// `{"version"}` of what is stored now, durably.
+  private func set(_ encoded: Substring, _ value: Secret) throws(CommandError) -> Outcome {
+    let name = AdminService.decoded(encoded)
+    guard !value.isEmpty else {
+      throw CommandError(CommandError.Status.data, "the value for \(name) is empty", hint: "nothing was stored")
+    }
+    let version = try CommandError.wrap { () throws(VaultError) in
+      try vault.setSecret(name, value, now: Int64(time(nil)))
+    }
     return Outcome(status: 200, body: Array("{\"version\":\(version)}".utf8), changesSecrets: true)
   }
 
-  private func remove(_ encoded: Substring) throws(VaultError) -> Outcome {
-    guard let name = AdminService.decoded(encoded) else { return badName }
-    guard try vault.removeSecret(name) else {
-      return Outcome(status: 404, body: AdminService.problem(404, "there is no secret \"\(name)\"", exitStatus: 65))
+  private func remove(_ encoded: Substring) throws(CommandError) -> Outcome {
+    let name = AdminService.decoded(encoded)
+    guard try CommandError.wrap({ () throws(VaultError) in try vault.removeSecret(name) }) else {
+      throw CommandError(
+        CommandError.Status.data, "there is no secret \"\(name.prefix(128))\"",
+        hint: "\"chatelaine secret list\" names all")
     }
     return Outcome(status: 200, body: Array("{}".utf8), changesSecrets: true)
   }
 
-  private var badName: Outcome {
-    Outcome(status: 400, body: AdminService.problem(400, "that is no name for a secret", exitStatus: 64))
+  /// `{"key": {"file": path}}` and the other forms of the configuration → `{"generation"}`.
+  private func rotate(_ body: Secret) throws(CommandError) -> Outcome {
+    guard let request = try? JSONReader.parse(body.span), let members = request["key"]?.members, members.count == 1,
+      let value = members[0].value.string
+    else { throw CommandError(CommandError.Status.usage, "a rotation names the \"key\" to rotate to") }
+    let source: MasterKeySource
+    switch members[0].key {
+    case "file": source = .file(value)
+    case "credential": source = .credential(value)
+    case "passphrase_file": source = .passphraseFile(value)
+    default: throw CommandError(CommandError.Status.usage, "a key is a \"file\", \"credential\" or \"passphrase_file\"")
+    }
+    try CommandError.wrap { () throws(VaultError) in
+      let key = try source.load(credentialsDirectory: ServiceManager.environment("CREDENTIALS_DIRECTORY"))
+      try vault.rotateMasterKey(to: key, now: Int64(time(nil)))
+    }
+    return Outcome(status: 200, body: Array("{\"generation\":\(vault.masterKeyGeneration)}".utf8))
   }
 
-  private static func decoded(_ text: Substring) -> String? {
+  /// What cannot be decoded is no secret's name, and is refused as one.
+  private static func decoded(_ text: Substring) -> String {
     let bytes = Array(text.utf8)
     var decoded = Buffer()
-    guard decoded.appendPercentDecoded(bytes.span) else { return nil }
+    guard decoded.appendPercentDecoded(bytes.span) else { return String(text) }
     return String(decoded.span)
   }
 
-  /// An error as the command line reads it: RFC 9457, with the exit status to end with.
-  static func problem(_ status: Int, _ detail: String, hint: String? = nil, exitStatus: Int32 = 69) -> [UInt8] {
+  // MARK: Problems
+
+  /// An error as the command line reads it (RFC 9457), with the exit status to end with.
+  static func problem(_ error: CommandError) -> [UInt8] {
     var text = Buffer()
     text.appendObjectStart()
-    text.appendMember("status", status)
-    text.appendMember("detail", detail)
-    if let hint { text.appendMember("hint", hint) }
-    text.appendMember("exit_status", exitStatus)
+    text.appendMember("type", "about:blank")
+    text.appendMember("status", status(of: error))
+    text.appendMember("detail", error.message)
+    if let hint = error.hint { text.appendMember("hint", hint) }
+    text.appendMember("exit_status", error.exitStatus)
     text.appendObjectEnd()
     return Array(text.span)
+  }
+
+  private static func status(of error: CommandError) -> Int {
+    switch error.exitStatus {
+    case CommandError.Status.usage: 400
+    case CommandError.Status.data, CommandError.Status.configuration: 422
+    case CommandError.Status.permission: 403
+    case CommandError.Status.unavailable: 503
+    default: 500
+    }
   }
 }

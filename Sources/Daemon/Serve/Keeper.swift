@@ -43,7 +43,7 @@ actor Keeper {
     case ("GET", "/status"): return await status()
     default: break
     }
-    let outcome = AdminService(vault: vault).answer(method: method, path: path, body: body)
+    let outcome = AdminService(vault: vault, setup: setup).answer(method: method, path: path, body: body)
     if outcome.changesSecrets {
       do throws(DeploymentError) {
         try deploy(setup)
@@ -82,7 +82,7 @@ actor Keeper {
     } catch {
       crew.reloaded(done: false)
       crew.log.say(.error, "the new configuration is refused, the old one stays in force", ("reason", error.message))
-      return Answer(status: 422, body: AdminService.problem(422, error.message))
+      return Answer(status: 422, body: AdminService.problem(CommandError(error.exitStatus, error.message)))
     }
   }
 
@@ -96,6 +96,14 @@ actor Keeper {
       case .setup(let error): error.message
       case .deployment(let error): error.message
       case .needsRestart(let key): "\"\(key)\" can only change with a restart"
+      }
+    }
+
+    var exitStatus: Int32 {
+      switch self {
+      case .setup(let error): error.exitStatus
+      case .deployment: 65
+      case .needsRestart: 78
       }
     }
   }

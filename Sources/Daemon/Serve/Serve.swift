@@ -63,9 +63,9 @@ enum Serve {
     let vault: Vault
     do throws(VaultError) {
       let store = setup.configuration.store
-      let key = try MasterKeySource(store.key).load(
+      vault = try Vault.open(
+        path: store.path, source: MasterKeySource(store.key),
         credentialsDirectory: ServiceManager.environment("CREDENTIALS_DIRECTORY"))
-      vault = try Vault(path: store.path, key: key)
     } catch {
       throw Failure(message: error.message, hint: error.hint, exitStatus: error.exitStatus)
     }

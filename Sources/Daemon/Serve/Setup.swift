@@ -35,7 +35,11 @@ struct Setup: Sendable {
 
   /// Reads and checks one file, with the connectors of the directories that it names.
   static func read(_ path: String) throws(SetupError) -> Setup {
-    let bytes = try File.read(path, limit: 1 << 20)
+    try checked(path, File.read(path, limit: 1 << 20))
+  }
+
+  /// Checks what a file says, or is going to say.
+  static func checked(_ path: String, _ bytes: [UInt8]) throws(SetupError) -> Setup {
     var catalog = Catalog()
     var unreadable: SetupError?
     let (configuration, diagnostics) = Configuration.read(Source(file: path, bytes: bytes)) { directories in

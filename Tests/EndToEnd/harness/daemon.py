@@ -76,7 +76,7 @@ class House:
             for file in store.store.parent.glob("store.db*"):
                 shutil.copy2(file, self.store.parent / file.name)
         else:
-            self.run_well("key", "generate", self.key)
+            self.run_well("init")
         for name, value in (secrets or {}).items():
             self.run_well("secret", "set", name, input=value)
 
