@@ -17,26 +17,29 @@ public struct PoolState<Key: Hashable & Sendable, Handle> {
 
   private struct Idle {
     var handle: Handle
+    var key: Key
     var since: UInt64
   }
 
   private let limits: Limits
-  /// Of each key the oldest first.
-  private var idle: [Key: [Idle]] = [:]
-  /// Idle connections of all keys.
-  public private(set) var count = 0
+  /// The oldest first. Keys are few, so that the last one is nearly always the one that is wanted: a table of arrays cost
+  /// eight allocations a request.
+  private var idle: [Idle] = []
 
   public init(_ limits: Limits = Limits()) {
     self.limits = limits
   }
 
+  /// Idle connections of all keys.
+  public var count: Int { idle.count }
+
   /// A connection for a request; nil: make one. One that is too old is never handed out: `expire` returns it.
   public mutating func take(_ key: Key, now: UInt64) -> Handle? {
-    guard let last = idle[key]?.last, now < last.since + limits.idleTime else { return nil }
-    count -= 1
-    let taken = idle[key]?.popLast()
-    if idle[key]?.isEmpty == true { idle[key] = nil }
-    return taken?.handle
+    // A loop: a closure over the key would be an allocation a request.
+    var index = idle.count - 1
+    while index >= 0, idle[index].key != key { index -= 1 }
+    guard index >= 0, !isOld(idle[index], now) else { return nil }
+    return idle.remove(at: index).handle
   }
 
   /// Takes back a connection whose response ended cleanly, with not a byte behind it (T4.4).
@@ -44,36 +47,30 @@ public struct PoolState<Key: Hashable & Sendable, Handle> {
   /// - Returns: the connection to close: this one when it has done enough, the oldest when there are too many.
   public mutating func put(_ handle: Handle, _ key: Key, requests: Int, now: UInt64) -> Handle? {
     guard requests < limits.requests, limits.perKey > 0 else { return handle }
-    idle[key, default: []].append(Idle(handle: handle, since: now))
-    count += 1
-    guard let all = idle[key], all.count > limits.perKey else { return nil }
-    count -= 1
-    return idle[key]?.removeFirst().handle
+    idle.append(Idle(handle: handle, key: key, since: now))
+    guard idle.count > limits.perKey, idle.count(where: { $0.key == key }) > limits.perKey,
+      let oldest = idle.firstIndex(where: { $0.key == key })
+    else { return nil }
+    return idle.remove(at: oldest).handle
   }
 
   /// Forgets a connection that its peer has ended or spoken on (row 129).
   public mutating func remove(_ key: Key, where matches: (Handle) -> Bool) {
-    guard let index = idle[key]?.firstIndex(where: { matches($0.handle) }) else { return }
-    idle[key]?.remove(at: index)
-    count -= 1
-    if idle[key]?.isEmpty == true { idle[key] = nil }
+    guard let index = idle.firstIndex(where: { $0.key == key && matches($0.handle) }) else { return }
+    idle.remove(at: index)
   }
 
   /// The connections to close now.
   public mutating func expire(now: UInt64) -> [Handle] {
-    var expired: [Handle] = []
-    for (key, connections) in idle {
-      let kept = connections.drop { $0.since + limits.idleTime <= now }
-      guard kept.count < connections.count else { continue }
-      expired += connections.prefix(connections.count - kept.count).map(\.handle)
-      idle[key] = kept.isEmpty ? nil : Array(kept)
-    }
-    count -= expired.count
+    guard let oldest = idle.first, isOld(oldest, now) else { return [] }
+    let count = idle.firstIndex { !isOld($0, now) } ?? idle.count
+    let expired = idle.prefix(count).map(\.handle)
+    idle.removeFirst(count)
     return expired
   }
 
   /// When `expire` has something to do; nil while nothing is idle.
-  public var nextExpiry: UInt64? {
-    idle.values.compactMap { $0.first.map { $0.since + limits.idleTime } }.min()
-  }
+  public var nextExpiry: UInt64? { idle.isEmpty ? nil : idle[0].since + limits.idleTime }
+
+  private func isOld(_ connection: Idle, _ now: UInt64) -> Bool { connection.since + limits.idleTime <= now }
 }

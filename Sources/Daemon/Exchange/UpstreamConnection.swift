@@ -30,14 +30,15 @@ final class UpstreamConnection: EventHandler {
   func ready(_ events: Events) {
     leg.note(events)
     if let exchange { return exchange.advance() }
-    if !isQuiet() { origin.expel(self) }
+    origin.check(self)
   }
 
   /// Whether an idle connection is still good: nothing may come on it (HTTP.md row 129), not even its end.
   ///
   /// Reading is also how TLS takes in the session tickets that follow a handshake.
-  func isQuiet() -> Bool {
-    var surplus = Buffer()
-    return !leg.receive(into: &surplus, upTo: 1) && leg.input == .open
+  /// - Parameter room: for the byte that should not come; used again and again.
+  func isQuiet(_ room: inout Buffer) -> Bool {
+    room.clear()
+    return !leg.receive(into: &room, upTo: 1) && leg.input == .open
   }
 }

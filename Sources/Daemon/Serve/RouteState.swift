@@ -17,6 +17,7 @@ final class RouteState: TimerOwner {
   private let signer: Signer?
   private unowned let worker: Worker
   private var pool = PoolState<UInt32, UpstreamConnection>()
+  private var surplus = Buffer()
   private var timer: Timer?
   private var isRetired = false
 
@@ -63,7 +64,7 @@ final class RouteState: TimerOwner {
   /// - Parameter caller: whose it is: callers do not share connections (SECURITY.md T4.4).
   func take(for caller: UInt32, now: UInt64) -> UpstreamConnection? {
     while let connection = pool.take(caller, now: now) {
-      if connection.isQuiet() {
+      if connection.isQuiet(&surplus) {
         numbers.reused += 1
         return connection
       }
@@ -79,8 +80,9 @@ final class RouteState: TimerOwner {
     if let expiry = pool.nextExpiry { timer?.set(expiry, in: worker.loop.timers) }
   }
 
-  /// A connection that waits has ended, or something came on it unasked.
-  func expel(_ connection: UpstreamConnection) {
+  /// Something came on a connection that waits: it stays only if that was TLS's own affair.
+  func check(_ connection: UpstreamConnection) {
+    guard !connection.isQuiet(&surplus) else { return }
     pool.remove(connection.caller) { $0 === connection }
     close(connection)
   }
