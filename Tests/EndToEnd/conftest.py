@@ -23,6 +23,11 @@ def pytest_sessionstart(session):
         pytest.exit(f"no daemon at {BIN}: `make build` first, or set CHATELAINE_BIN", returncode=2)
 
 
+def pytest_sessionfinish(session):
+    for house in list(House.standing):
+        house.remove()
+
+
 @pytest.fixture(scope="session")
 def authority(tmp_path_factory):
     directory = tmp_path_factory.mktemp("authority")

@@ -47,10 +47,14 @@ def chatelaine(*arguments, input=None, env=None, timeout=DEADLINE, **more):
 class House:
     """A directory with configuration, key and store, and the daemon that runs on it."""
 
+    standing = []  # every one that was not removed, so that a failed test leaves nothing behind
+
     def __init__(self, routes, secrets=None, store=None, **top_level):
         """`routes` and `top_level` as in the configuration; `store` is another house whose store is copied."""
         # Short, because the path of a Unix socket is; open, because other users have to reach the socket to be refused.
+        self.process = None
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="chatelaine-", dir="/tmp"))
+        self.standing.append(self)
         self.home.chmod(0o755)
         (self.home / "state").mkdir(mode=0o700)
         self.port = free_port()
@@ -61,7 +65,6 @@ class House:
         self.admin = self.home / "admin.sock"
         self.out = self.home / "stdout"
         self.err = self.home / "stderr"
-        self.process = None
         self.settings = {
             "version": 1,
             "listen": [{"tcp": f"127.0.0.1:{self.port}"}],
@@ -152,6 +155,8 @@ class House:
             self.process.kill()
             self.process.wait()
         shutil.rmtree(self.home, ignore_errors=True)
+        if self in self.standing:
+            self.standing.remove(self)
 
     def __enter__(self):
         return self.start()
