@@ -98,7 +98,9 @@ enum Serve {
 
   /// The cores that the scheduler and the cgroup grant, rounded up.
   private static func cores() -> Int {
-    let count = Int(chatelaine_allowed_cores())
+    let allowed = Int(chatelaine_allowed_cores())
+    // A seccomp filter may forbid the question.
+    let count = allowed > 0 ? allowed : sysconf(Int32(_SC_NPROCESSORS_ONLN))
     guard let text = File.readSystem("/sys/fs/cgroup/cpu.max") else { return count }
     let words = text.split(separator: " ")
     guard words.count == 2, let quota = Int(words[0]), let period = Int(words[1].prefix { $0.isNumber }), period > 0
