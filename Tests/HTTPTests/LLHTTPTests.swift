@@ -46,10 +46,11 @@ import Testing
     let comparison = LLHTTPComparison(example)
     let (vector, count) = (comparison.vector, comparison.vector.input.count)
     guard count > 0 else { return }
+    let page = GuardPage()
     let whole = Reading(vector, vector.input, cuts: [count])
-    #expect(Reading(vector, vector.input, cuts: 1...count).lines == whole.lines)
+    #expect(Reading(vector, vector.input, cuts: 1...count, on: page).lines == whole.lines)
     for cut in 1..<max(count, 2) {
-      #expect(Reading(vector, vector.input, cuts: [cut, count]).lines == whole.lines, "cut at \(cut)")
+      #expect(Reading(vector, vector.input, cuts: [cut, count], on: page).lines == whole.lines, "cut at \(cut)")
     }
   }
 

@@ -19,6 +19,7 @@ struct Random: RandomNumberGenerator {
   var random = Random(state: UInt64(seed))
   let sources = Vector.all.filter { $0.input.count < 400 }
   let spice: [UInt8] = Array("\r\n\t :;,=\"%/?#\\0aZ\u{0}\u{7F}".utf8) + [0x80, 0xFF]
+  let page = GuardPage()
   for _ in 0..<400 {
     guard var vector = sources.randomElement(using: &random) else { return }
     for _ in 0..<Int.random(in: 1...4, using: &random) {
@@ -32,10 +33,11 @@ struct Random: RandomNumberGenerator {
     }
     guard !vector.input.isEmpty else { continue }
     let count = vector.input.count
-    let whole = Reading(vector, vector.input, cuts: [count])
-    let bytewise = Reading(vector, vector.input, cuts: 1...count)
+    let whole = Reading(vector, vector.input, cuts: [count], on: page)
+    let bytewise = Reading(vector, vector.input, cuts: 1...count, on: page)
     #expect(bytewise.lines == whole.lines, "\(vector.input)")
     let cuts = (0..<3).map { _ in Int.random(in: 1...count, using: &random) }.sorted()
-    #expect(Reading(vector, vector.input, cuts: cuts + [count]).lines == whole.lines, "\(vector.input) at \(cuts)")
+    let pieces = Reading(vector, vector.input, cuts: cuts + [count], on: page)
+    #expect(pieces.lines == whole.lines, "\(vector.input) at \(cuts)")
   }
 }

@@ -6,10 +6,13 @@ struct Reading {
   /// Bytes behind the last message of an upstream.
   private(set) var surplus = 0
   private let vector: Vector
+  /// What a reader is given ends where it ends.
+  private let page: GuardPage
 
   /// - Parameter cuts: where a read ends; the last one ends with the input.
-  init(_ vector: Vector, _ input: [UInt8], cuts: some Sequence<Int>) {
+  init(_ vector: Vector, _ input: [UInt8], cuts: some Sequence<Int>, on page: GuardPage = GuardPage()) {
     self.vector = vector
+    self.page = page
     do throws(HTTPError) {
       if vector.isResponse { try readResponses(input, cuts) } else { try readRequests(input, cuts) }
     } catch {
@@ -32,7 +35,7 @@ struct Reading {
     for cut in cuts {
       while true {
         if body == nil {
-          guard try reader.read(input.span.extracting(at..<cut)) else { break }
+          guard try reader.read(page.hold(input[at..<cut]).span) else { break }
           note(reader.head, Array(input[at..<cut]))
           at += reader.head.byteCount
           body = BodyReader(reader.head.framing)
@@ -78,7 +81,7 @@ struct Reading {
     for cut in cuts {
       while !done {
         if body == nil {
-          guard try reader.read(input.span.extracting(at..<cut), requestMethodIsHEAD: vector.isHEAD) else { break }
+          guard try reader.read(page.hold(input[at..<cut]).span, requestMethodIsHEAD: vector.isHEAD) else { break }
           note(reader.head, Array(input[at..<cut]))
           at += reader.head.byteCount
           if reader.head.isInterim {
@@ -133,7 +136,7 @@ struct Reading {
     while true {
       let piece: BodyPiece?
       do throws(HTTPError) {
-        piece = try body?.next(input.span.extracting(at..<cut))
+        piece = try body?.next(page.hold(input[at..<cut]).span)
       } catch {
         note(payload)
         throw error

@@ -1,21 +1,23 @@
 import Testing
 
 /// Every vector four ways (I5): whole, one byte at a time, cut in two at every place, and with another message behind it.
+/// Behind what a reader is given no byte can be read (`GuardPage`).
 @Suite struct VectorTests {
   @Test(arguments: Vector.all) func `a vector reads as expected, however it is cut and whatever follows`(
     _ vector: Vector
   ) {
-    let whole = Reading(vector, vector.input, cuts: [vector.input.count])
+    let page = GuardPage()
+    let whole = Reading(vector, vector.input, cuts: [vector.input.count], on: page)
     check(whole.lines, vector)
 
-    let bytewise = Reading(vector, vector.input, cuts: 1...vector.input.count)
+    let bytewise = Reading(vector, vector.input, cuts: 1...vector.input.count, on: page)
     #expect(bytewise.lines == whole.lines, "one byte at a time")
 
     // A long input has too many places.
     let count = vector.input.count
     let step = count < 2000 ? 1 : count / 100
     for cut in stride(from: 1, to: count, by: step) {
-      let halves = Reading(vector, vector.input, cuts: [cut, count])
+      let halves = Reading(vector, vector.input, cuts: [cut, count], on: page)
       guard halves.lines != whole.lines else { continue }
       #expect(halves.lines == whole.lines, "cut at \(cut)")
       break
