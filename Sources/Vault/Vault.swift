@@ -67,6 +67,12 @@ public final class Vault {
     _ = consume lock
   }
 
+  /// Whether a store is, or ever was, at this path: its file, or what SQLite and the lock leave beside it. Where there is
+  /// a trace without a store, something was lost, and making an empty one would hide it.
+  public static func hasTrace(_ path: String) -> Bool {
+    ["", "-wal", "-shm", ".lock"].contains { StoreFile.exists(path + $0) }
+  }
+
   private static func fill(
     _ path: String, _ key: MasterKey, _ now: Int64, _ cost: Scrypt.Cost
   ) throws(VaultError) {

@@ -116,8 +116,15 @@ def open_to_all(place):
 
 
 def missing_store(place):
+    """As a disk that was not mounted or a careless hand leaves it: only the lock file remains."""
     for file in place.store.parent.glob("store.db*"):
-        file.unlink()
+        if not file.name.endswith(".lock"):
+            file.unlink()
+
+
+def no_store(place):
+    missing_store(place)
+    (place.store.parent / "store.db.lock").unlink()
 
 
 def sealed(database):
@@ -249,6 +256,17 @@ def test_the_key_may_come_from_a_credential_or_a_passphrase(upstream, safe):
         assert place.run("secret", "list").returncode == CONFIGURATION
     finally:
         place.remove()
+
+
+def test_the_first_secret_makes_the_store_and_a_lost_one_is_not_made_anew(place):
+    no_store(place)
+    assert "made" in place.run_well("secret", "set", "first/one", input="value").err
+    assert "first/one" in place.run_well("secret", "list").out
+    # The lock file stays behind: where it is and the store is not, something was lost.
+    place.store.unlink()
+    refused = place.run("secret", "set", "second/one", input="value")
+    assert refused.returncode == CONFIGURATION and "no store" in refused.err
+    assert not place.store.exists()
 
 
 # kill -9

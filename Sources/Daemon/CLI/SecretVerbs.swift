@@ -13,7 +13,8 @@ extension Verb {
       The value comes from a prompt that shows nothing, from a pipe, or from a file; never from an argument, where ps and the
       shell's history would have it. One line end behind it is dropped. A running daemon uses it from the next request on.
 
-      A route looks for <route>/<parameter> unless its "secrets" say otherwise.
+      A route looks for <route>/<parameter> unless its "secrets" say otherwise. The first secret makes the store, if there
+      is no trace of an earlier one.
 
         chatelaine secret set codegate/api_key
         pass show codegate | chatelaine secret set codegate/secret
@@ -30,6 +31,7 @@ extension Verb {
     guard !value.isEmpty else {
       throw CommandError(CommandError.Status.data, "the value for \(name) is empty", hint: "nothing was stored")
     }
+    if try StoreAccess.makeFirst(setup) { console.tell("made \(setup.configuration.store.path): the store") }
     let answer = try StoreAccess(setup).ask("PUT", StoreAccess.path(of: name), value)
     console.show("stored \(name), version \(answer["version"]?.int ?? 0)")
     let routes = setup.configuration.routes.filter { $0.secretNames.contains(name) }.map(\.name)

@@ -26,6 +26,21 @@ enum StoreAccess {
     self = .here(AdminService(vault: vault, setup: setup))
   }
 
+  /// Makes the store that the configuration names, if neither it nor a trace of it is there and no daemon runs.
+  /// - Returns: whether it was made.
+  static func makeFirst(_ setup: Setup) throws(CommandError) -> Bool {
+    let store = setup.configuration.store
+    guard !Vault.hasTrace(store.path), try AdminClient.connect(.unix(setup.configuration.admin))?.hangUp() == nil else {
+      return false
+    }
+    try CommandError.wrap { () throws(VaultError) in
+      let key = try MasterKeySource(store.key).load(
+        credentialsDirectory: ServiceManager.environment("CREDENTIALS_DIRECTORY"))
+      try Vault.create(path: store.path, key: key, now: Clock.wallMilliseconds() / 1000)
+    }
+    return true
+  }
+
   /// - Throws: the problem that was answered, as an error with its own exit status.
   func ask(_ method: String, _ path: String, _ body: Secret? = nil) throws(CommandError) -> JSONValue {
     switch self {
