@@ -13,10 +13,9 @@ extension Exchange {
       moved = upstream.leg.receive(into: &upstreamInput, upTo: responseStarted ? Exchange.bodyRoom : Exchange.headRoom)
     }
     do throws(HTTPError) {
-      if !responseStarted, !upstreamInput.isEmpty {
-        guard try readResponseHead() else { return moved }
-        moved = true
-      }
+      if !responseStarted, !upstreamInput.isEmpty, try readResponseHead() { moved = true }
+      // Another attempt may have taken this one's place.
+      guard phase == .forwarding, self.upstream === upstream else { return true }
       if responseStarted {
         if try readResponseBody() { moved = true }
         return moved
@@ -71,6 +70,7 @@ extension Exchange {
     }
     closesClient = closes
     responseChunked = framing == .chunked
+    responseEndsByClose = framing == .untilClose
     record.status = head.status
     responseBody = BodyReader(head.framing, .response)
     upstreamInput.consume(head.byteCount)
@@ -152,6 +152,7 @@ extension Exchange {
       dropUpstream()
       return lease(fresh: true)
     }
+    if !upstreamInput.isEmpty { return fail(.upstreamTruncated(state)) }
     // A server that wants a certificate of ours says so only with its first record behind the handshake.
     if let reason = upstream?.leg.tlsFailure, let state {
       return fail(.upstreamTLS(reason, route: state.route))
@@ -167,10 +168,9 @@ extension Exchange {
     dropUpstream()
     guard let client else { return }
     // What came until now is the client's, but it must not look complete: an HTTP/1.0 client has only a reset to see it by.
-    if !responseChunked { resetsClient = true }
+    if responseEndsByClose { client.leg.resetOnClose() }
+    resetsClient = responseEndsByClose
     closesClient = true
-    requestRead = false
     phase = .finishing
-    if resetsClient { client.leg.resetOnClose() }
   }
 }

@@ -85,6 +85,8 @@ final class Exchange {
   var responseBody = BodyReader(.none)
   var interims = 0
   var responseChunked = false
+  /// The client sees the end of the response by the end of the connection.
+  var responseEndsByClose = false
   /// The final response's head is in `clientOutput`: from here on a failure can only cut the connection.
   var responseStarted = false
   var closesClient = false
@@ -218,6 +220,7 @@ final class Exchange {
     guard let client else { return }
     writeRecord()
     client.exchanges += 1
+    let resets = resetsClient
     let mayGoOn = !closesClient && requestRead && !worker.isDraining && client.leg.input == .open
     forget()
     phase = .over
@@ -226,10 +229,7 @@ final class Exchange {
       if clientInput.isEmpty, !client.leg.receive(into: &clientInput, upTo: Exchange.headRoom) { becomeIdle() }
       return
     }
-    if resetsClient {
-      client.leg.resetOnClose()
-      return client.close()
-    }
+    if resets { return client.close() }
     client.leg.endOutput()
     guard client.leg.input == .open else { return client.close() }
     phase = .lingering
@@ -304,6 +304,7 @@ final class Exchange {
     interims = 0
     responseStarted = false
     responseChunked = false
+    responseEndsByClose = false
     closesClient = false
     resetsClient = false
     bodySince = 0
