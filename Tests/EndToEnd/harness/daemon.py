@@ -101,13 +101,13 @@ class House:
 
     # The process.
 
-    def start(self, wait=True, preexec=None, stdio=None, env=None, under=()):
+    def start(self, wait=True, preexec=None, stdio=None, env=None, under=(), descriptors=()):
         """Starts `serve`, with a command that becomes it before it where `under` is one, and waits until it is ready."""
         with open(self.out, "ab") as out, open(self.err, "ab") as err:
             self.process = subprocess.Popen(
                 [*under, BIN, "serve", "--config", str(self.config)], stdin=subprocess.DEVNULL,
                 stdout=stdio if stdio is not None else out, stderr=stdio if stdio is not None else err, cwd="/",
-                env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **(env or {})}, preexec_fn=preexec,
+                env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **(env or {})}, preexec_fn=preexec, pass_fds=descriptors,
             )
         if wait:
             until(self.ready, "the daemon to answer /-/readyz")
