@@ -78,8 +78,9 @@ def test_close_is_honoured(house, seen):
 
 
 def test_a_client_that_half_closes_gets_its_answer(house, seen):
-    """Row 110."""
+    """Row 110. Who it is was asked when it was accepted, and only a whole connection has an answer to that (T1.3)."""
     with house.wire() as wire:
+        assert wire.exchange("GET", "/-/livez").status == 200
         wire.request("GET", "/bearer/x")
         wire.sock.shutdown(socket.SHUT_WR)
         assert wire.response().status == 200

@@ -161,14 +161,16 @@ def test_a_get_on_a_stale_connection_is_sent_once_more(broken, upstream, how, me
 
 
 @pytest.mark.parametrize("how", STALE)
-def test_a_post_that_was_written_to_a_stale_connection_is_not(broken, upstream, how):
-    """A byte of it was written: nobody knows what the upstream did with it."""
+@pytest.mark.parametrize("method, body", [("POST", None), ("POST", BODY), ("PUT", BODY), ("DELETE", None)])
+@pytest.mark.parametrize("route", ["once", "twice-signed"])
+def test_another_method_that_was_written_to_a_stale_connection_is_not(broken, upstream, route, method, body, how):
+    """A byte of it was written: nobody knows what the upstream did with it, though we could send it again."""
     upstream.drop_idle()
     with upstream.answering(close_the_second(STALE[how])) as seen:
-        assert broken.exchange("POST", "/once/0", body=BODY).status == 200
-        response = broken.exchange("POST", "/once/1", body=BODY)
+        assert broken.exchange(method, f"/{route}/0", body=body).status == 200
+        response = broken.exchange(method, f"/{route}/1", body=body)
         assert response.status == 502
-        problem(response, response.json()["code"], "once")
+        problem(response, response.json()["code"], route)
         assert [exchange.target for exchange in seen.all] == [b"/0", b"/1"]
 
 
@@ -186,6 +188,33 @@ def test_a_connection_that_closed_while_idle_is_not_used(broken, upstream, metho
             assert broken.exchange(method, f"/once/{number}", body=body).status == 200
             seen.all[-1].connection.closed.wait(DEADLINE)
         assert len(seen.all) == 3
+
+
+@pytest.mark.parametrize("fin", [True, False])
+def test_an_end_that_comes_in_one_segment_with_the_answer_is_seen(broken, upstream, fin):
+    """One readiness event for all of it: whoever reads the answer and no further never hears of the end."""
+    upstream.drop_idle()
+    kept = []
+
+    def answer_and_end(exchange):
+        _ = exchange.body
+        sock = exchange.connection.sock
+        kept.append(sock)  # open until the test is over: what the daemon does not close stays
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        exchange.answer(200, [], b"ok")
+        exchange.connection.end_tls()
+        if fin:
+            socket.socket.shutdown(sock, socket.SHUT_WR)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+        exchange.connection.closed.set()  # the harness leaves it alone
+
+    with upstream.answering(answer_and_end) as seen:
+        for number in range(5):
+            response = broken.exchange("POST", f"/once/{number}", body=BODY)
+            assert response.status == 200, response
+        assert len({exchange.connection.index for exchange in seen.all}) == 5
+    for sock in kept:
+        sock.close()
 
 
 @pytest.mark.parametrize("method, body", [("GET", None), ("POST", BODY)])

@@ -56,19 +56,26 @@ class Connection:
 
     def close(self, politely=True):
         """Ends the connection; impolitely leaves out TLS's close_notify."""
-        self.closed.set()
         with contextlib.suppress(OSError, ValueError):
             if politely and isinstance(self.sock, ssl.SSLSocket):
-                self.sock = self.sock.unwrap()
+                self.end_tls()
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
         self.sock.close()
+        self.closed.set()
+
+    def end_tls(self):
+        """Sends close_notify, without waiting for the daemon's."""
+        self.sock.setblocking(False)
+        with contextlib.suppress(ssl.SSLWantReadError):
+            self.sock.unwrap()
 
     def reset(self):
         """Ends the connection with a TCP reset."""
-        self.closed.set()
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        socket.close(self.sock.detach())
+        if not self.closed.is_set():
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            socket.close(self.sock.detach())
+            self.closed.set()
 
 
 class Exchange:
@@ -256,7 +263,8 @@ class Upstream:
         except Exception as error:  # a script failed, or an assertion in it
             connection.seen.failures.append(error)
         finally:
-            connection.close()
+            if not connection.closed.is_set():
+                connection.close()
 
     def _one(self, connection):
         """Reads one request and runs the script; False when the connection is done."""
