@@ -83,6 +83,23 @@ def test_a_wrong_configuration_keeps_the_old_one(running, upstream, wrong):
         assert served(running, "added")
 
 
+@pytest.mark.parametrize("key, value", [
+    ("listen", [{"tcp": "127.0.0.1:1"}]), ("admin", {"unix": "/tmp/other.sock"}), ("store", {"path": "/tmp/x", "key": {"file": "/k"}}),
+    ("loops", 7), ("metrics", {"tcp": "127.0.0.1:1"}),
+])
+def test_what_only_a_restart_can_change_is_refused_by_name_and_as_a_whole(running, upstream, key, value):
+    with upstream.answering():
+        added(running)
+        running.settings[key] = value
+        running.write()
+        lines = len(running.log_lines())
+        running.signal(signal.SIGHUP)
+        refusal = until(lambda: next((line for line in running.log_lines()[lines:] if '"error"' in line), None), "a refusal")
+        assert key in refusal and "restart" in refusal
+        assert running.exchange("GET", "/added/x").status == 404, "none of it was taken"
+        assert served(running, "shared")
+
+
 def test_a_reload_interrupts_nobody(running, upstream):
     """Exchanges go on all the while the configuration changes to and fro; every one of them ends well."""
     stop, failures, count = threading.Event(), [], [0]

@@ -228,6 +228,37 @@ def test_a_rotated_master_key_opens_what_the_old_one_did(place, upstream):
     assert refusal(place)[0] == CONFIGURATION
 
 
+def test_a_rotation_while_the_daemon_runs_disturbs_nobody(place, upstream):
+    place.start()
+    with upstream.answering():
+        for _ in range(3):
+            place.run_well("key", "rotate")
+            assert place.exchange("GET", "/shared/x").status == 200
+        place.stop()
+        place.start()
+        assert place.exchange("GET", "/shared/x").status == 200
+    place.stop()
+
+
+def test_a_rotation_that_is_killed_leaves_a_store_that_opens(place):
+    """At any moment of it: the key file and the store belong together, or the next command finishes what was begun."""
+    random.seed(4)
+    before = place.run_well("secret", "list").out
+    killed = 0
+    for _ in range(40):
+        process = subprocess.Popen([BIN, "--config", str(place.config), "key", "rotate"], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            process.wait(random.uniform(0, 0.03))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            killed += 1
+            process.wait()
+        assert place.run_well("secret", "list").out == before
+        place.run_well("explain", "shared", "GET", "/x")
+    assert killed > 5
+
+
 def test_the_key_may_come_from_a_credential_or_a_passphrase(upstream, safe):
     place = House({"shared": {"connector": "bearer", "upstream": upstream.origin}}, store=safe)
     try:
