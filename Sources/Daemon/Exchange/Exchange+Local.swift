@@ -15,6 +15,7 @@ extension Exchange {
     upstreamInput.clear()
     record.problem = problem
     record.status = problem.status
+    if record.route == nil { record.route = problem.route }
     // A body that was not read cannot be told from a next request.
     if !requestRead || phase == .head { closesClient = true }
     let isHEAD = phase != .head && requestReader.head.method == .head

@@ -160,7 +160,12 @@ final class Worker {
   // MARK: Counts and lines
 
   func count(_ record: Record, state: RouteState?, duration: UInt64) {
-    if let state { count(record, duration, in: &state.numbers) } else { count(record, duration, in: &nowhere) }
+    // A refusal may know its route without having got as far as its state.
+    if let state = state ?? record.route.flatMap({ deployment.snapshot.route(named: $0) }).map({ self.state(of: $0) }) {
+      count(record, duration, in: &state.numbers)
+    } else {
+      count(record, duration, in: &nowhere)
+    }
   }
 
   private func count(_ record: Record, _ duration: UInt64, in numbers: inout RouteNumbers) {
