@@ -65,6 +65,11 @@ public enum Address: Sendable, Hashable, CustomStringConvertible {
       if high == 0, low >> 32 == 0xFFFF {
         return Address.ipv4(UInt32(truncatingIfNeeded: low), port: port).isNeverAnUpstream
       }
+      // IPv4 inside of IPv6 (RFC 6052), and where a large cloud keeps its metadata.
+      if high == 0x0064_FF9B_0000_0000, low >> 32 == 0 {
+        return Address.ipv4(UInt32(truncatingIfNeeded: low), port: port).isNeverAnUpstream
+      }
+      if high == 0xFD00_0EC2_0000_0000, low == 0x254 { return true }
       return (high == 0 && low == 0) || high >> 54 == 0xFE80 >> 6 || high >> 56 == 0xFF
     case .unix:
       return false

@@ -64,8 +64,11 @@ public final class Dialer: EventHandler, TimerOwner {
     timer.set(loop.now + timeout, in: loop.timers)
     self.timer = timer
     stagger = Timer(owner: self)
-    addresses = Dialer.known(destination.host).map { $0.with(port: destination.port) }
-    if !addresses.isEmpty { return tryNext() }
+    let known = Dialer.known(destination.host)
+    if !known.isEmpty {
+      accept(known)
+      return tryNext()
+    }
     let name = loop.name(self)
     self.name = name
     let mailbox = loop.mailbox
@@ -109,10 +112,14 @@ public final class Dialer: EventHandler, TimerOwner {
     case .failure(let error):
       failure = .unresolved(error.description)
     case .success(let found):
-      addresses = found.filter { !$0.isNeverAnUpstream }.map { $0.with(port: destination.port) }
-      if addresses.isEmpty { failure = .forbiddenAddress }
+      accept(found)
     }
     tryNext()
+  }
+
+  private func accept(_ found: [Address]) {
+    addresses = found.filter { !$0.isNeverAnUpstream }.map { $0.with(port: destination.port) }
+    if addresses.isEmpty { failure = .forbiddenAddress }
   }
 
   private func tryNext() {

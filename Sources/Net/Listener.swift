@@ -99,6 +99,9 @@ public struct Listener: ~Copyable {
     public let descriptor: Descriptor
     public let peer: Address
 
+    public var number: Int32 { descriptor.number }
+    public var isUnix: Bool { if case .unix = peer { true } else { false } }
+
     /// Sends what the kernel takes at once, for a connection that is closed next.
     public func send(_ bytes: [UInt8]) {
       unsafe _ = Glibc.send(descriptor.number, bytes, bytes.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
@@ -133,7 +136,7 @@ public struct Listener: ~Copyable {
     var status = stat()
     try blockingCall("lstat") { unsafe Int(lstat(directory, &status)) }
     let isOwn = status.st_uid == 0 || status.st_uid == geteuid()
-    guard status.st_mode & S_IFMT == S_IFDIR, isOwn, status.st_mode & 0o002 == 0 else {
+    guard status.st_mode & S_IFMT == S_IFDIR, isOwn, status.st_mode & 0o022 == 0 else {
       throw SystemError("bind in a directory that others can write to", EPERM)
     }
   }

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Synchronization
 
 /// Asks the kernel who is at the other end of an accepted connection.
 ///
@@ -7,6 +8,9 @@ import Glibc
 /// the uid that made the client's socket (SECURITY.md T1.3). One per accepting thread.
 public struct PeerIdentifier: ~Copyable {
   private let netlink: Descriptor
+  private let sequence = Atomic<UInt32>(0)
+  /// In a user namespace that maps only some users, the uid that the kernel gives for all the others. It may be anybody's.
+  private let overflowUID: UInt32?
 
   public init() throws(SystemError) {
     let type = Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
@@ -16,15 +20,39 @@ public struct PeerIdentifier: ~Copyable {
     let size = socklen_t(MemoryLayout<timeval>.size)
     try blockingCall("setsockopt") { unsafe Int(setsockopt(number, SOL_SOCKET, SO_RCVTIMEO, &patience, size)) }
     self.netlink = netlink
+    overflowUID =
+      PeerIdentifier.mapsAllUsers ? nil : PeerIdentifier.number(in: "/proc/sys/kernel/overflowuid") ?? 65_534
   }
 
   /// The peer's uid, or nil when the kernel does not vouch for one.
   public func uid(of connection: borrowing Descriptor, peer: Address) -> UInt32? {
+    guard let uid = told(of: connection, peer: peer), uid != overflowUID else { return nil }
+    return uid
+  }
+
+  private func told(of connection: borrowing Descriptor, peer: Address) -> UInt32? {
     if case .unix = peer { return PeerIdentifier.credentials(connection)?.uid }
     guard peer.isLoopback, let own = unsafe Address.ask(connection.number, getsockname), own.isLoopback,
       let uid = lookUp(client: peer, server: own), isOpen(connection)
     else { return nil }
     return uid
+  }
+
+  /// Whether every uid of the host is itself here: the map is one line that takes 0 and all that follow to themselves.
+  private static var mapsAllUsers: Bool {
+    words(of: "/proc/self/uid_map") == ["0", "0", "4294967295"]
+  }
+
+  private static func number(in path: String) -> UInt32? { words(of: path).first.flatMap { UInt32($0) } }
+
+  private static func words(of path: String) -> [String] {
+    let number = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    guard number >= 0 else { return [] }
+    let file = Descriptor(owning: number)
+    var bytes = [UInt8](repeating: 0, count: 1024)
+    let count = unsafe read(file.number, &bytes, bytes.count)
+    return String(decoding: bytes.prefix(max(count, 0)), as: UTF8.self).split(whereSeparator: \.isWhitespace).map(
+      String.init)
   }
 
   private static func credentials(_ connection: borrowing Descriptor) -> chatelaine_ucred? {
@@ -49,13 +77,21 @@ public struct PeerIdentifier: ~Copyable {
   private func lookUp(client: Address, server: Address) -> UInt32? {
     guard var request = PeerIdentifier.question(client: client, server: server) else { return nil }
     let size = MemoryLayout<chatelaine_diag_request>.size
+    request.header.nlmsg_seq = sequence.add(1, ordering: .relaxed).newValue
     guard unsafe send(netlink.number, &request, size, 0) == size else { return nil }
     return unsafe withUnsafeTemporaryAllocation(byteCount: 4096, alignment: 8) { buffer -> UInt32? in
-      let count = unsafe recv(netlink.number, buffer.baseAddress, buffer.count, 0)
-      guard count >= MemoryLayout<chatelaine_diag_answer>.size else { return nil }
-      let answer = unsafe buffer.load(as: chatelaine_diag_answer.self)
+      var answer = chatelaine_diag_answer()
+      repeat {
+        // An answer that came too late for its question is still in the queue, and is passed over.
+        let count = unsafe recv(netlink.number, buffer.baseAddress, buffer.count, 0)
+        guard count >= MemoryLayout<nlmsghdr>.size else { return nil }
+        answer = chatelaine_diag_answer()
+        answer.header = unsafe buffer.load(as: nlmsghdr.self)
+        if count >= MemoryLayout<chatelaine_diag_answer>.size {
+          answer = unsafe buffer.load(as: chatelaine_diag_answer.self)
+        }
+      } while answer.header.nlmsg_seq != request.header.nlmsg_seq
       guard answer.header.nlmsg_type == UInt16(SOCK_DIAG_BY_FAMILY),
-        answer.header.nlmsg_seq == request.header.nlmsg_seq,
         Int32(answer.message.idiag_state) == PeerIdentifier.established, answer.message.idiag_inode != 0,
         answer.message.id.idiag_sport == request.request.id.idiag_sport,
         answer.message.id.idiag_dport == request.request.id.idiag_dport
@@ -70,7 +106,6 @@ public struct PeerIdentifier: ~Copyable {
     question.header.nlmsg_len = UInt32(MemoryLayout<chatelaine_diag_request>.size)
     question.header.nlmsg_type = UInt16(SOCK_DIAG_BY_FAMILY)
     question.header.nlmsg_flags = UInt16(NLM_F_REQUEST)
-    question.header.nlmsg_seq = UInt32(client.port ?? 0) << 16 | UInt32(server.port ?? 0)
     question.request.sdiag_protocol = UInt8(IPPROTO_TCP)
     question.request.idiag_states = .max
     question.request.id.idiag_cookie = (.max, .max)

@@ -9,47 +9,47 @@ public struct ResolveError: Error, Equatable, CustomStringConvertible, Sendable 
 
 /// Turns host names into addresses on threads of its own: `getaddrinfo` blocks.
 ///
-/// Invariant: at most `maximumThreads` run and `maximumQueue` questions wait; past that a question fails at once.
+/// Invariant: a name is asked for once at a time, whoever wants it, and at most `maximumThreads` names are.
 public final class Resolver: Sendable {
   public typealias Answer = Result<[Address], ResolveError>
 
   private struct State {
-    var questions: [Question] = []
-    /// Questions asked and not yet answered: with none to spare of these, another thread would only sleep.
-    var unanswered = 0
+    /// Who waits for a name that is being asked for, or will be: one question for all.
+    var waiting: [String: [@Sendable (Answer) -> Void]] = [:]
+    /// Names that no thread has taken yet.
+    var queue: [String] = []
     var threads = 0
+    /// Of the threads, those that ask.
+    var busy = 0
   }
 
-  private struct Question: Sendable {
-    let host: String
-    let reply: @Sendable (Answer) -> Void
-  }
-
-  private static let maximumThreads = 4
-  private static let maximumQueue = 256
+  private static let maximumThreads = 8
+  private static let maximumWaiting = 4096
   private let state = Lock(State())
 
   public init() {}
 
   /// Resolves `host` and calls `reply` on a thread of the resolver's. Ports of the addresses are 0.
   func resolve(_ host: String, _ reply: @escaping @Sendable (Answer) -> Void) {
-    enum Step { case queued, start, full }
-    var step = Step.queued
+    enum Step { case none, start, full }
+    var step = Step.none
     state.signal { state in
-      guard state.questions.count < Resolver.maximumQueue else {
+      if state.waiting[host] == nil {
+        state.queue.append(host)
+        // One name that hangs must not keep the others waiting: each has a thread, as far as there are any.
+        if state.threads < min(state.busy + state.queue.count, Resolver.maximumThreads) {
+          state.threads += 1
+          step = .start
+        }
+      } else if state.waiting[host]?.count ?? 0 >= Resolver.maximumWaiting {
         step = .full
         return
       }
-      state.questions.append(Question(host: host, reply: reply))
-      state.unanswered += 1
-      if state.threads < min(state.unanswered, Resolver.maximumThreads) {
-        state.threads += 1
-        step = .start
-      }
+      state.waiting[host, default: []].append(reply)
     }
     switch step {
-    case .queued: break
-    case .full: reply(.failure(ResolveError(description: "too many names are being resolved")))
+    case .none: break
+    case .full: reply(.failure(ResolveError(description: "too many wait for this name")))
     case .start: start()
     }
   }
@@ -58,26 +58,32 @@ public final class Resolver: Sendable {
     do throws(SystemError) {
       try Thread.start("resolver") { [self] in
         while true {
-          let question = state.wait { state -> Question? in
-            guard state.questions.isEmpty else { return state.questions.removeFirst() }
-            return nil
+          let host = state.wait { state -> String? in
+            guard !state.queue.isEmpty else { return nil }
+            state.busy += 1
+            return state.queue.removeFirst()
           }
-          question.reply(Resolver.lookUp(question.host))
-          state.withLock { $0.unanswered -= 1 }
+          tell(host, Resolver.lookUp(host))
         }
       }
     } catch {
+      // With other threads the question waits for one of them; without any, nobody would ever answer.
       let stranded = state.withLock { state in
         state.threads -= 1
-        guard state.threads == 0 else { return [] as [Question] }
-        defer {
-          state.questions = []
-          state.unanswered = 0
-        }
-        return state.questions
+        guard state.threads == 0 else { return [] as [String] }
+        defer { state.queue = [] }
+        return state.queue
       }
-      for question in stranded { question.reply(.failure(ResolveError(description: error.description))) }
+      for host in stranded { tell(host, .failure(ResolveError(description: error.description)), asked: false) }
     }
+  }
+
+  private func tell(_ host: String, _ answer: Answer, asked: Bool = true) {
+    let replies = state.withLock { state in
+      if asked { state.busy -= 1 }
+      return state.waiting.removeValue(forKey: host) ?? []
+    }
+    for reply in replies { reply(answer) }
   }
 
   /// Asks the system, with its families alternated so that the second one tried is of the other kind.

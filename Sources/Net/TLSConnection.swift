@@ -25,7 +25,9 @@ import Glibc
     unsafe SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(session).toOpaque())
     guard unsafe SSL_set_fd(ssl, descriptor) == 1 else { throw .last("out of memory") }
     if Address(literal: host, port: 0) != nil {
-      unsafe X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host)
+      guard unsafe X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1 else {
+        throw TLSError("not an address that a certificate can name")
+      }
     } else {
       unsafe SSL_set_hostflags(ssl, UInt32(X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
       guard unsafe SSL_set1_host(ssl, host) == 1, unsafe chatelaine_ssl_set_tlsext_host_name(ssl, host) == 1 else {

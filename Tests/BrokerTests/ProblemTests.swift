@@ -17,11 +17,12 @@ import Testing
       Connection: close\r
       Proxy-Status: chatelaine; error=http_request_error\r
       Allow: GET, HEAD\r
-      Content-Length: 251\r
+      Content-Length: 324\r
       \r
       {"type":"urn:chatelaine:problem:method_not_supported","title":"The method is not supported","status":405,\
       "detail":"A \\"quoted\\" detail.","code":"method_not_supported","route":"codegate",\
-      "instance":"00000000000000010000000000000002","retryable":false}\n
+      "instance":"00000000000000010000000000000002",\
+      "hint":"chatelaine explain ROUTE METHOD TARGET shows what would be sent","retryable":false}\n
       """)
 }
 

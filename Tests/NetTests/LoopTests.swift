@@ -34,7 +34,8 @@ import Testing
 }
 
 @Test func `a Unix socket gets its mode, replaces a dead one, and leaves a live one and a file alone`() throws {
-  let path = "/tmp/chatelaine-\(getpid())-\(UInt32.random(in: 0...UInt32.max)).sock"
+  let directory = Directory()
+  let path = directory.path + "/test.sock"
   var status = stat()
   do {
     let listener = try Listener(unix: path, mode: 0o660)
@@ -62,7 +63,8 @@ import Testing
   let identifier = try PeerIdentifier()
   let answersRightly = identifier.answersRightly()
   #expect(answersRightly)
-  let path = "/tmp/chatelaine-\(getpid())-\(UInt32.random(in: 0...UInt32.max)).sock"
+  let directory = Directory()
+  let path = directory.path + "/test.sock"
   let v4 = try #require(Address(literal: "127.0.0.1", port: 0))
   let v6 = try #require(Address(literal: "::1", port: 0))
   for listener in [Box(try Listener(tcp: v4)), Box(try Listener(tcp: v6)), Box(try Listener(unix: path, mode: 0o600))] {
@@ -88,6 +90,31 @@ import Testing
   guard let connection = try listener.accept() else { throw SystemError("accept", EAGAIN) }
   let uid = identifier.uid(of: connection.descriptor, peer: connection.peer)
   #expect(uid == nil)
+}
+
+/// A directory of our own: sockets are not made where others can write.
+final class Directory {
+  let path: String
+
+  init() {
+    var template = Array("/tmp/chatelaine-net.XXXXXX".utf8CString)
+    path =
+      mkdtemp(&template) == nil
+      ? "/nowhere" : String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
+
+  deinit { rmdir(path) }
+}
+
+@Test func `a socket is not made where others can write, nor behind a symbolic link`() throws {
+  let directory = Directory()
+  chmod(directory.path, 0o777)
+  #expect(throws: SystemError("bind", EPERM)) { _ = try Listener(unix: directory.path + "/test.sock", mode: 0o600) }
+  chmod(directory.path, 0o700)
+  let link = directory.path + "-link"
+  symlink(directory.path, link)
+  defer { unlink(link) }
+  #expect(throws: SystemError("bind", EPERM)) { _ = try Listener(unix: link + "/test.sock", mode: 0o600) }
 }
 
 private final class Box {

@@ -71,6 +71,7 @@ final class ClientConnection: EventHandler, TimerOwner {
     timer = nil
     let exchange = self.exchange
     self.exchange = nil
+    if exchange?.isCutShort == true { leg.resetOnClose() }
     exchange?.abandon()
     worker.closed(self)
   }

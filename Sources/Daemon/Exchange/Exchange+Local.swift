@@ -25,10 +25,11 @@ extension Exchange {
     phase = .finishing
   }
 
-  /// Starts on one of our own endpoints; a body is gathered first.
+  /// Starts on one of our own endpoints. Only the admin socket's read a body: the others answer those whom nobody knows,
+  /// who shall not fill our memory (HTTP.md I7).
   func serve(_ endpoint: LocalEndpoint) {
     local = endpoint
-    guard requestRead else {
+    guard requestRead || endpoint != .admin else {
       letBodyCome()
       phase = .gathering
       return
@@ -68,7 +69,7 @@ extension Exchange {
   /// Writes a whole response of ours.
   private func respond(_ status: Int, _ contentType: ContentType?, _ bytes: [UInt8]) {
     record.status = status
-    if worker.isDraining { closesClient = true }
+    if worker.isDraining || !requestRead { closesClient = true }
     clientOutput.appendOwnHead(
       status, contentType: contentType?.text, id: record.id, now: Clock.wallMilliseconds() / 1000, closes: closesClient)
     if status == 204 {

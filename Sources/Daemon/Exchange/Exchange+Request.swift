@@ -113,6 +113,7 @@ extension Exchange {
             refuse(.overloaded)
             return true
           }
+          charged += piece.payload.count
           clientInput.withSpan { body.append($0.extracting(piece.payload)) }
         }
         clientInput.consume(piece.consumed)
@@ -170,13 +171,13 @@ extension Exchange {
     case .connected(let stream, let token, let resumed):
       let connection = UpstreamConnection(stream, token: token, caller: caller, origin: state)
       worker.loop.adopt(token, connection)
-      state.numbers.dialled += 1
-      if resumed { state.numbers.resumed += 1 }
+      state.tally.numbers.dialled += 1
+      if resumed { state.tally.numbers.resumed += 1 }
       attach(connection)
     case .failed(let error):
       // A failed connect took not one byte of the request. What TLS or the resolver say will not change by asking again.
       if case .unreachable = error, retry?.next(after: .connecting, bodyIsIntact: true) != nil {
-        state.numbers.retried += 1
+        state.tally.numbers.retried += 1
         return lease(fresh: true)
       }
       refuse(.dialling(error, state.route))
@@ -189,6 +190,9 @@ extension Exchange {
     upstream = connection
     phase = .forwarding
     lastMove = now
+    awaitedSince = now
+    bodySince = 0
+    bodyCheck = 0
     responseReader.reset()
     if !queueRequest() { dropUpstream() }
   }
@@ -203,21 +207,25 @@ extension Exchange {
     upstreamOutput.clear()
     do throws(EvaluationError) {
       let head = requestReader.head
-      try headBytes.withSpan { bytes throws(EvaluationError) in
-        try state.write(head, bytes, plan: plan, body: &body, into: &upstreamOutput)
+      sendsReplacement = try headBytes.withSpan { bytes throws(EvaluationError) in
+        try state.write(head, bytes, plan: plan, body: body, replacement: &replacement, into: &upstreamOutput)
       }
     } catch {
       refuse(.unsignable(error, route: plan.route))
       return false
     }
-    sendsBody = gathers && !body.isEmpty
+    sendsBody = gathers && bodyCount > 0
     bodySent = 0
     requestQueued = gathers || requestRead
     // A small body goes with its head, in one write.
-    if sendsBody, body.count <= Exchange.headRoom {
-      body.withSpan { upstreamOutput.append($0) }
-      bodySent = body.count
+    if sendsBody, bodyCount <= Exchange.headRoom {
+      bodySent = withBody { bytes in
+        upstreamOutput.append(bytes)
+        return bytes.count
+      }
     }
+    // A chunked body that was read to its end by now was empty; its end is framing, and still to be sent.
+    if requestQueued, !gathers, plan.framing == .chunked { upstreamOutput.appendLastChunk() }
     return true
   }
 
@@ -274,15 +282,23 @@ extension Exchange {
   private func send() -> Int {
     guard let upstream else { return 0 }
     var count = upstream.leg.send(from: &upstreamOutput)
-    if sendsBody, upstreamOutput.isEmpty, bodySent < body.count {
-      let sent = body.withSpan { upstream.leg.send($0.extracting(bodySent..<$0.count)) }
+    if sendsBody, upstreamOutput.isEmpty, bodySent < bodyCount {
+      let sent = withBody { upstream.leg.send($0.extracting(bodySent..<$0.count)) }
       bodySent += sent
       count += sent
     }
     written += count
+    if count > 0, requestSent { awaitedSince = now }
     return count
   }
 
+  /// Lends the gathered body as it goes upstream.
+  private func withBody(_ body: (Span<UInt8>) -> Int) -> Int {
+    sendsReplacement ? replacement.withSpan(body) : self.body.withSpan(body)
+  }
+
+  private var bodyCount: Int { sendsReplacement ? replacement.count : body.count }
+
   /// Everything of the request is with the upstream's kernel.
-  var requestSent: Bool { requestQueued && upstreamOutput.isEmpty && (!sendsBody || bodySent == body.count) }
+  var requestSent: Bool { requestQueued && upstreamOutput.isEmpty && (!sendsBody || bodySent == bodyCount) }
 }

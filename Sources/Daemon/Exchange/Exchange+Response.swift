@@ -49,6 +49,7 @@ extension Exchange {
       }
       upstreamInput.consume(head.byteCount)
       responseReader.reset()
+      awaitedSince = now
       if upstreamInput.isEmpty { return false }
     }
     return false
@@ -82,7 +83,7 @@ extension Exchange {
   private var bodyIsIntact: Bool { gathers || requestBody.received == 0 }
 
   private func tryAgain(after pause: UInt64) {
-    state?.numbers.retried += 1
+    state?.tally.numbers.retried += 1
     dropUpstream()
     upstreamInput.clear()
     upstreamOutput.clear()
@@ -128,7 +129,9 @@ extension Exchange {
     if let upstream, let state {
       self.upstream = nil
       upstream.release()
-      if requestSent, upstreamInput.isEmpty, !responseReader.head.wantsClose, upstream.leg.input == .open {
+      let isKept =
+        requestSent && upstreamInput.isEmpty && !responseReader.head.wantsClose && upstream.leg.input == .open
+      if isKept, !upstream.leg.mayBeEnding || state.isQuiet(upstream) {
         state.giveBack(upstream, now: now)
       } else {
         state.close(upstream)
@@ -148,7 +151,7 @@ extension Exchange {
     let isStale = upstreamInput.isEmpty && interims == 0 && (written == 0 || upstream?.requests ?? 0 > 1)
     if isStale, retry?.next(after: .stale(written: written), bodyIsIntact: written == 0 || bodyIsIntact) != nil {
       keepsOutput = written == 0
-      state?.numbers.retried += 1
+      state?.tally.numbers.retried += 1
       dropUpstream()
       return lease(fresh: true)
     }

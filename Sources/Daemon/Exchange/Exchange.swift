@@ -52,8 +52,10 @@ final class Exchange {
   var upstreamInput = Buffer()
   var upstreamOutput = Buffer()
   var headBytes = Buffer()
-  /// The request's body when it is gathered, as it goes upstream.
+  /// The request's body when it is gathered, as it came.
   var body = Buffer()
+  /// The connector's body, in its place.
+  var replacement = Buffer()
 
   // The request.
   var requestReader: RequestReader
@@ -69,6 +71,9 @@ final class Exchange {
   /// Everything that goes upstream is in `upstreamOutput`, or in `body` behind `bodySent`.
   var requestQueued = false
   var sendsBody = false
+  var sendsReplacement = false
+  /// Bytes of `body` that are accounted for with the crew.
+  var charged = 0
   var bodySent = 0
 
   // The upstream's side.
@@ -95,6 +100,9 @@ final class Exchange {
   // Times in milliseconds of the loop's clock, and what the record says.
   var lastMove: UInt64 = 0
   var bodySince: UInt64 = 0
+  var bodyCheck: UInt64 = 0
+  /// When everything of the request was with the upstream, or an interim response came behind that.
+  var awaitedSince: UInt64 = 0
   var record: Record
 
   init(worker: Worker) {
@@ -115,6 +123,8 @@ final class Exchange {
 
   private func startHead() {
     serial &+= 1
+    let limits = worker.deployment.requestLimits
+    if requestReader.limits.head != limits.head { requestReader = RequestReader(limits) }
     phase = .head
     requestReader.reset()
     record = Record(id: worker.nextID(), started: Clock.microseconds())
@@ -164,20 +174,24 @@ final class Exchange {
     case .head, .lingering, .pausing, .over: break  // set when the phase began
     case .connecting, .local: client.stopWaiting()  // the dialer has its own
     case .gathering: armBodyCheck()
-    case .finishing: client.wait(Patience.idle)
+    case .finishing: wait(until: lastMove + Patience.idle)
     case .forwarding:
       if !requestRead { return armBodyCheck() }
       guard let timeouts = state?.route.timeouts else { return }
-      let deadline = lastMove + (responseStarted ? timeouts.idle : timeouts.firstByte)
-      client.wait(deadline > now ? deadline - now : 0)
+      // A head that trickles in does not buy itself time.
+      let isAwaited = requestSent && !responseStarted
+      wait(until: isAwaited ? awaitedSince + timeouts.firstByte : lastMove + timeouts.idle)
     }
   }
+
+  private func wait(until deadline: UInt64) { client?.wait(deadline > now ? deadline - now : 0) }
 
   /// While the client owes us its body, its pace is looked at: after ten seconds, then every second.
   private func armBodyCheck() {
     if bodySince == 0 { bodySince = now }
-    let graceEnd = bodySince + Patience.bodyGrace
-    client?.wait(now < graceEnd ? graceEnd - now : Patience.bodyCheck)
+    // A check that is due stays due: a drip must not push it away.
+    if bodyCheck <= now { bodyCheck = max(bodySince + Patience.bodyGrace, now + Patience.bodyCheck) }
+    wait(until: bodyCheck)
   }
 
   func deadlinePassed() {
@@ -269,7 +283,8 @@ final class Exchange {
     client = nil
     phase = .over
     forget()
-    clientInput.clear()
+    // Whatever was on its way may have held a secret.
+    clientInput.wipe()
     clientOutput.clear()
     worker.giveBack(self)
   }
@@ -284,11 +299,12 @@ final class Exchange {
     upstreamInput.clear()
     headBytes.clear()
     if local == .admin, clientInput.isEmpty { clientInput.wipe() }
-    if !body.isEmpty {
-      _ = worker.buffered(-body.count)
-      body.wipe()
-    }
+    if charged > 0 { _ = worker.buffered(-charged) }
+    charged = 0
+    if !body.isEmpty { body.wipe() }
+    if !replacement.isEmpty { replacement.wipe() }
     if body.capacity > Exchange.highWater { body.release() }
+    if replacement.capacity > Exchange.highWater { replacement.release() }
     plan = nil
     local = nil
     state = nil
@@ -297,6 +313,7 @@ final class Exchange {
     requestRead = false
     requestQueued = false
     sendsBody = false
+    sendsReplacement = false
     bodySent = 0
     retry = nil
     keepsOutput = false
@@ -308,7 +325,12 @@ final class Exchange {
     closesClient = false
     resetsClient = false
     bodySince = 0
+    bodyCheck = 0
+    awaitedSince = 0
   }
+
+  /// The client would take what it has got so far for a whole response: it must see a reset.
+  var isCutShort: Bool { responseStarted && responseEndsByClose }
 
   /// Gives back room that one exchange needed and the next will not.
   func trim() {

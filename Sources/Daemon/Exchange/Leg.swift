@@ -7,7 +7,9 @@ struct Leg: ~Copyable {
   private var stream: Stream
   private var mayRead = true
   private var mayWrite = true
-  private var readEndSeen = false
+  /// The end may be queued behind bytes that were read: from here on a short read proves nothing, until one finds nothing.
+  /// At first nobody knows: the event that told of the connection may have told of its end.
+  private(set) var mayBeEnding = true
   /// Reset, or closed in both directions: nobody is there to read what we send.
   private(set) var isGone = false
   private(set) var input = Side.open
@@ -28,8 +30,7 @@ struct Leg: ~Copyable {
     if events.contains(.hangUp) || events.contains(.failed) { isGone = true }
     if events.mayRead { mayRead = true }
     if events.mayWrite { mayWrite = true }
-    // The end may be queued behind bytes, with no event of its own: from here on a short read proves nothing.
-    if events.contains(.readEnd) || events.contains(.hangUp) { readEndSeen = true }
+    if events.contains(.readEnd) || events.contains(.hangUp) { mayBeEnding = true }
   }
 
   /// Why TLS failed while reading, if it did.
@@ -38,16 +39,20 @@ struct Leg: ~Copyable {
   /// Whether a read is worth a system call.
   var isReadable: Bool { mayRead && input == .open }
 
+  /// Makes the next read a system call, whatever events have told: some may be waiting behind the one being handled.
+  mutating func lookAgain() { mayRead = true }
+
   /// Reads once, at most `limit` bytes. True when bytes came or the input ended.
   mutating func receive(into buffer: inout Buffer, upTo limit: Int) -> Bool {
     guard isReadable, limit > 0 else { return false }
     var more = true
     switch stream.read(into: &buffer, upTo: limit, mayHaveMore: &more) {
     case .bytes:
-      mayRead = more || readEndSeen
+      mayRead = more || mayBeEnding
       return true
     case .wouldBlock:
       mayRead = false
+      mayBeEnding = false
       return false
     case .end(let clean): input = clean ? .ended : .cut
     case .failed: input = .failed

@@ -75,7 +75,8 @@ extension Log {
   static func append(_ name: StaticString, _ text: Span<UInt8>, isJSON: Bool, into line: inout Buffer) {
     appendName(name, isJSON: isJSON, into: &line)
     if isJSON { line.append("\"") }
-    line.append(text)
+    line.append(text.extracting(0..<min(text.count, longestText)))
+    if text.count > longestText { line.append("...") }
     if isJSON { line.append("\"") }
   }
 

@@ -10,20 +10,23 @@ struct SigningBench: ~Copyable {
   private var readHeaders: [Range<Int>?] = []
 
   /// Signs a request and appends its head as it goes upstream: what is signed is what is sent (SECURITY.md T3.6).
-  /// - Parameter body: gathered, or empty while it streams; the connector's takes its place.
+  /// - Parameters:
+  ///   - body: gathered, or empty while it streams.
+  ///   - replacement: becomes the connector's body, if it makes one.
+  /// - Returns: whether the replacement is to be sent.
   mutating func write(
-    _ plan: Plan, _ head: RequestHead, _ bytes: Span<UInt8>, signer: Signer, body: inout Buffer, time: RequestTime,
-    into output: inout Buffer
-  ) throws(EvaluationError) {
+    _ plan: Plan, _ head: RequestHead, _ bytes: Span<UInt8>, signer: Signer, body: borrowing Buffer,
+    replacement: inout Buffer, time: RequestTime, into output: inout Buffer
+  ) throws(EvaluationError) -> Bool {
     defer { patch.forget() }
     try sign(plan, head, bytes, signer, body, time)
-    if let changed = patch.body {
-      body.clear()
-      body.append(patch.bytes.extracting(changed))
-    }
+    replacement.clear()
+    if let changed = patch.body { replacement.append(patch.bytes.extracting(changed)) }
+    let count = patch.body?.count ?? body.count
     var framing = plan.framing
-    if plan.route.connector.readsBody, framing != .none || !body.isEmpty { framing = .length(UInt64(body.count)) }
+    if plan.route.connector.readsBody, framing != .none || count > 0 { framing = .length(UInt64(count)) }
     plan.appendRequest(head, bytes, patch: patch, framing: framing, to: &output)
+    return patch.body != nil
   }
 
   private mutating func sign(

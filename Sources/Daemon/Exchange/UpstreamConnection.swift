@@ -39,6 +39,7 @@ final class UpstreamConnection: EventHandler {
   /// - Parameter room: for the byte that should not come; used again and again.
   func isQuiet(_ room: inout Buffer) -> Bool {
     room.clear()
+    leg.lookAgain()
     return !leg.receive(into: &room, upTo: 1) && leg.input == .open
   }
 }

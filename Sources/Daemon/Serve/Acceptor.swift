@@ -19,9 +19,10 @@ struct Peer: Sendable {
 /// Accepts on one listener and hands the connections to the loops in turn.
 ///
 /// One thread accepts for all: with `SO_REUSEPORT` or `EPOLLEXCLUSIVE` connections pile up on one loop (DESIGN.md §10).
-final class Acceptor: EventHandler {
+final class Acceptor: EventHandler, TimerOwner {
   private var listener: Listener?
   private var token: Token?
+  private var timer: Timer?
   /// Where it listens.
   let description: String
   let entrance: Entrance
@@ -48,7 +49,9 @@ final class Acceptor: EventHandler {
       } catch {
         switch error.code {
         case ECONNABORTED, EPROTO, EPERM, ENETDOWN, EHOSTUNREACH: continue
-        case EMFILE, ENFILE, ENOBUFS, ENOMEM: floor.shed(&listener)
+        case EMFILE, ENFILE, ENOBUFS, ENOMEM:
+          // Linux says so even where nobody waits: whoever asks again at once asks for ever.
+          if !floor.shed(&listener) { return wait() }
         default: return floor.failed(error)
         }
       }
@@ -56,7 +59,16 @@ final class Acceptor: EventHandler {
     if let token { loop.postpone(token) }
   }
 
+  private func wait() {
+    if timer == nil { timer = Timer(owner: self) }
+    timer?.set(loop.now + 100, in: loop.timers)
+  }
+
+  func deadlinePassed(_ timer: Timer) { ready(.readable) }
+
   func close() {
+    timer?.cancel(in: loop.timers)
+    timer = nil
     if let token { loop.forget(token) }
     token = nil
     listener = nil
@@ -74,17 +86,20 @@ final class Floor {
 
   init(crew: Crew, log: Log) throws(SystemError) {
     identifier = try PeerIdentifier()
+    knowsTCPPeers = identifier.answersRightly()
     self.crew = crew
     self.log = log
     reserve = Floor.openReserve()
   }
 
   /// Whether the kernel here tells the uids of TCP clients (SECURITY.md T1.3).
-  var knowsTCPPeers: Bool { identifier.answersRightly() }
+  let knowsTCPPeers: Bool
 
   func admit(_ connection: consuming Listener.Connection, _ entrance: Entrance) {
-    let peer = Peer(uid: identifier.uid(of: connection.descriptor, peer: connection.peer))
-    guard crew.budget.take(for: peer.uid, limits: crew.connectionLimits) else {
+    let told = identifier.uid(of: connection.descriptor, peer: connection.peer)
+    let peer = Peer(uid: knowsTCPPeers || connection.isUnix ? told : nil)
+    // The CLI gets in even where the programs have taken all places.
+    guard entrance == .admin || crew.budget.take(for: peer.uid, limits: crew.connectionLimits) else {
       connection.send(Floor.full)
       return complain("too many connections")
     }
@@ -96,11 +111,13 @@ final class Floor {
   }
 
   /// Out of descriptors: gives up the one in reserve to accept and close the client that waits, and takes it back.
-  func shed(_ listener: inout Listener?) {
-    Glibc.close(reserve)
-    _ = try? listener?.accept()
+  /// - Returns: whether there was one.
+  func shed(_ listener: inout Listener?) -> Bool {
+    if reserve >= 0 { Glibc.close(reserve) }
+    let accepted = (try? listener?.accept()?.number) != nil
     reserve = Floor.openReserve()
     complain("out of file descriptors")
+    return accepted
   }
 
   func failed(_ error: SystemError) { log.say(.error, "cannot accept connections", ("reason", error.description)) }

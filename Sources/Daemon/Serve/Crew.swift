@@ -99,8 +99,7 @@ final class Crew: Sendable {
           let loop = try Loop()
           let worker = Worker(index: index, loop: loop, crew: self, deployment: deployment)
           born.signal { $0 = .success(loop.mailbox) }
-          loop.run()
-          _ = worker
+          withExtendedLifetime(worker) { loop.run() }
         } catch {
           born.signal { $0 = .failure(error) }
         }

@@ -12,6 +12,8 @@ final class Deployment: Sendable {
   /// In the order of `snapshot.routes`.
   let tls: [TLS]
   let limits: Configuration.Limits
+  /// Certificates and authorities may have changed on disk; after a secret was stored they have not.
+  let readsFilesAnew: Bool
 
   /// What a route says of TLS.
   struct TLS: Sendable {
@@ -22,7 +24,10 @@ final class Deployment: Sendable {
 
   /// - Parameter stored: a secret by its name in the store.
   /// - Throws: `OptionError`, which a configuration that was checked cannot cause.
-  init(_ configuration: Configuration, catalog: Catalog, stored: [String: Secret]) throws(OptionError) {
+  init(
+    _ configuration: Configuration, catalog: Catalog, stored: [String: Secret], readsFilesAnew: Bool = true
+  ) throws(OptionError) {
+    self.readsFilesAnew = readsFilesAnew
     limits = configuration.limits
     var routes: [Route] = []
     for route in configuration.routes {

@@ -46,7 +46,7 @@ actor Keeper {
     let outcome = AdminService(vault: vault, setup: setup).answer(method: method, path: path, body: body)
     if outcome.changesSecrets {
       do throws(DeploymentError) {
-        try deploy(setup)
+        try deploy(setup, readsFilesAnew: false)
       } catch {
         crew.log.say(.error, "a secret was changed but the routes cannot read it", ("reason", error.message))
       }
@@ -71,7 +71,7 @@ actor Keeper {
       }
       if let key = Keeper.fixedDifference(setup.configuration, new.configuration) { throw .needsRestart(key) }
       do throws(DeploymentError) {
-        try deploy(new)
+        try deploy(new, readsFilesAnew: true)
       } catch {
         throw .deployment(error)
       }
@@ -124,14 +124,16 @@ actor Keeper {
     return own(before) == own(after) ? nil : "routes.….listen"
   }
 
-  private func deploy(_ setup: Setup) throws(DeploymentError) {
-    let deployment = try Keeper.deployment(of: setup, from: vault)
+  private func deploy(_ setup: Setup, readsFilesAnew: Bool) throws(DeploymentError) {
+    let deployment = try Keeper.deployment(of: setup, from: vault, readsFilesAnew: readsFilesAnew)
     crew.adopt(deployment)
     crew.log.set(level: Log.Level(setup.configuration.log.level))
   }
 
   /// What a configuration comes to with the secrets that are stored.
-  static func deployment(of setup: Setup, from vault: Vault) throws(DeploymentError) -> Deployment {
+  static func deployment(
+    of setup: Setup, from vault: Vault, readsFilesAnew: Bool = true
+  ) throws(DeploymentError) -> Deployment {
     var stored: [String: Secret] = [:]
     do throws(VaultError) {
       for route in setup.configuration.routes {
@@ -141,7 +143,7 @@ actor Keeper {
       throw .vault(error)
     }
     do throws(OptionError) {
-      return try Deployment(setup.configuration, catalog: setup.catalog, stored: stored)
+      return try Deployment(setup.configuration, catalog: setup.catalog, stored: stored, readsFilesAnew: readsFilesAnew)
     } catch {
       throw .option(error)
     }

@@ -23,6 +23,9 @@ final class Log: Sendable {
     }
   }
 
+  /// Bytes of a path that a line holds: with the rest of it that is less than what a pipe takes whole.
+  static let longestText = 2048
+
   typealias Field = (name: StaticString, value: String)
 
   let isJSON: Bool
@@ -87,13 +90,48 @@ final class Log: Sendable {
 
   static func end(isJSON: Bool, into line: inout Buffer) { line.append(isJSON ? "}\n" : "\n") }
 
-  /// Writes whole lines; what standard error does not take is dropped rather than waited for without end.
+  /// Writes whole lines, as long as standard error takes them at once: nobody's request waits for a reader of logs.
+  /// What it does not take is dropped and counted, and the count is told when there is room again.
+  ///
+  /// A pipe that polls writable takes `PIPE_BUF` bytes whole, so that lines of several loops do not mix.
   static func write(_ lines: inout Buffer) {
     while !lines.isEmpty {
-      let count = unsafe lines.span.withUnsafeBytes { unsafe Glibc.write(2, $0.baseAddress, $0.count) }
-      if count > 0 { lines.consume(count) } else if errno != EINTR { break }
+      let count = lines.withSpan { wholeLines($0) }
+      var interest = pollfd(fd: 2, events: Int16(POLLOUT), revents: 0)
+      guard unsafe poll(&interest, 1, 0) == 1 else {
+        dropped.add(lines.withSpan { lineCount($0) }, ordering: .relaxed)
+        break
+      }
+      let missing = dropped.exchange(0, ordering: .relaxed)
+      if missing > 0 { tell("\(missing) lines were dropped: standard error did not take them\n") }
+      lines.withSpan { bytes in
+        unsafe bytes.extracting(0..<count).withUnsafeBytes { unsafe _ = Glibc.write(2, $0.baseAddress, $0.count) }
+      }
+      lines.consume(count)
     }
     lines.clear()
+  }
+
+  private static let dropped = Atomic<Int>(0)
+  private static let atomicWrite = 4096
+
+  private static func tell(_ text: String) {
+    let bytes = Array(text.utf8)
+    unsafe _ = Glibc.write(2, bytes, bytes.count)
+  }
+
+  /// The bytes of as many lines as go into one write.
+  private static func wholeLines(_ bytes: Span<UInt8>) -> Int {
+    guard bytes.count > atomicWrite else { return bytes.count }
+    var end = atomicWrite
+    while end > 0, bytes[end - 1] != 0x0A { end -= 1 }
+    return end > 0 ? end : min(bytes.count, (bytes.firstOffset(of: 0x0A) ?? bytes.count - 1) + 1)
+  }
+
+  private static func lineCount(_ bytes: Span<UInt8>) -> Int {
+    var count = 0
+    for index in bytes.indices where bytes[index] == 0x0A { count += 1 }
+    return count
   }
 }
 

@@ -44,5 +44,10 @@ struct RouteNumbers: Sendable {
   }
 }
 
+/// Where one loop counts for one route. It outlives deployments, so that what ends after a reload is counted too.
+final class RouteTally {
+  var numbers = RouteNumbers()
+}
+
 /// What one loop has counted: by route name, with "" for what never found a route.
 typealias LoopNumbers = [String: RouteNumbers]

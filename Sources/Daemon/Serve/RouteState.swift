@@ -12,7 +12,7 @@ final class RouteState: TimerOwner {
   let destination: Destination
   /// Why no request can be served: a secret is missing, or TLS cannot be set up.
   let unusable: Problem?
-  var numbers = RouteNumbers()
+  let tally: RouteTally
 
   private let signer: Signer?
   private unowned let worker: Worker
@@ -24,6 +24,7 @@ final class RouteState: TimerOwner {
   init(_ route: Route, _ settings: Deployment.TLS, worker: Worker) {
     self.route = route
     self.worker = worker
+    tally = worker.tally(of: route.name)
     var unusable: Problem?
     var signer: Signer?
     if let missing = route.missingSecrets.first {
@@ -48,14 +49,20 @@ final class RouteState: TimerOwner {
     timer = Timer(owner: self)
   }
 
-  /// Signs the request and appends its head as it goes upstream. A gathered body may be replaced by the connector's.
+  /// Signs the request and appends its head as it goes upstream.
+  /// - Parameters:
+  ///   - body: as it was gathered; it stays as it is, for another try.
+  ///   - replacement: becomes the connector's body, if it makes one.
+  /// - Returns: whether the replacement is what is to be sent.
   func write(
-    _ head: RequestHead, _ bytes: Span<UInt8>, plan: Plan, body: inout Buffer, into output: inout Buffer
-  ) throws(EvaluationError) {
-    guard let signer else { return }
+    _ head: RequestHead, _ bytes: Span<UInt8>, plan: Plan, body: borrowing Buffer, replacement: inout Buffer,
+    into output: inout Buffer
+  ) throws(EvaluationError) -> Bool {
+    guard let signer else { return false }
     let wall = Clock.wallMilliseconds()
     let time = RequestTime(seconds: wall / 1000, milliseconds: Int(wall % 1000))
-    try worker.bench.write(plan, head, bytes, signer: signer, body: &body, time: time, into: &output)
+    return try worker.bench.write(
+      plan, head, bytes, signer: signer, body: body, replacement: &replacement, time: time, into: &output)
   }
 
   // MARK: Connections
@@ -65,13 +72,16 @@ final class RouteState: TimerOwner {
   func take(for caller: UInt32, now: UInt64) -> UpstreamConnection? {
     while let connection = pool.take(caller, now: now) {
       if connection.isQuiet(&surplus) {
-        numbers.reused += 1
+        tally.numbers.reused += 1
         return connection
       }
       close(connection)
     }
     return nil
   }
+
+  /// Whether nothing has come on a connection that nobody waits for.
+  func isQuiet(_ connection: UpstreamConnection) -> Bool { connection.isQuiet(&surplus) }
 
   /// Takes back a connection about which nothing is in doubt.
   func giveBack(_ connection: UpstreamConnection, now: UInt64) {

@@ -30,7 +30,7 @@ enum Serve {
     let (vault, deployment) = try open(setup)
     let loops = configuration.loops ?? max(1, cores())
     let crew = Crew(log: log, deployment: deployment)
-    let doors = try bind(configuration)
+    let doors = try bind(configuration, log)
     do throws(SystemError) {
       let executor = try ThreadExecutor("keeper")
       let keeper = Keeper(vault, setup: setup, crew: crew, executor: executor)
@@ -84,7 +84,7 @@ enum Serve {
     for acceptor in acceptors { acceptor.close() }
     let mailbox = worker.loop.mailbox
     worker.crew.drain { mailbox.post { $0.stop() } }
-    worker.stop(after: Patience.draining)
+    worker.abandon(after: Patience.draining)
   }
 
   /// Text for people, JSON for machines.
@@ -186,7 +186,7 @@ enum Serve {
     }
   }
 
-  private static func bind(_ configuration: Configuration) throws(Failure) -> Doors {
+  private static func bind(_ configuration: Configuration, _ log: Log) throws(Failure) -> Doors {
     var doors = Doors()
     var inherited = ServiceManager.inheritedSockets()
     for address in configuration.listen {
@@ -200,6 +200,12 @@ enum Serve {
       try doors.add(metrics, inherited: &inherited) { .data(.metrics(port: $0)) }
     }
     try doors.add(.unix(path: configuration.admin, mode: 0o600), inherited: &inherited) { _ in .admin }
+    // Whoever connected to one of these would wait for ever.
+    for number in inherited {
+      log.say(
+        .warning, "the service manager opened a socket that the configuration does not have", ("number", "\(number)"))
+      close(number)
+    }
     return doors
   }
 }

@@ -19,7 +19,8 @@ final class Worker {
   private var spare: [Exchange] = []
   private var contexts: [TLSSettings: TLSContext] = [:]
   private var lines = Buffer()
-  private var retired: LoopNumbers = [:]
+  /// By route name, over all deployments.
+  private var tallies: [String: RouteTally] = [:]
   private var nowhere = RouteNumbers()
   private var clients = 0
   private var idPrefix: UInt64
@@ -49,12 +50,9 @@ final class Worker {
 
   /// Puts a snapshot in force. Exchanges under way end with the one they started with.
   func adopt(_ deployment: Deployment) {
-    for state in states {
-      retired[state.route.name, default: RouteNumbers()].add(state.numbers)
-      state.retire()
-    }
+    for state in states { state.retire() }
     self.deployment = deployment
-    contexts = [:]
+    if deployment.readsFilesAnew { contexts = [:] }
     states = zip(deployment.snapshot.routes, deployment.tls).map { RouteState($0, $1, worker: self) }
   }
 
@@ -77,15 +75,15 @@ final class Worker {
       _ = try ClientConnection(Stream(Descriptor(owning: number)), entrance: entrance, peer: peer, worker: self)
       clients += 1
     } catch {
-      crew.budget.giveBack(for: peer.uid)
+      if entrance != .admin { crew.budget.giveBack(for: peer.uid) }
       crew.log.say(.error, "cannot serve a connection", ("reason", error.description))
     }
   }
 
   func closed(_ client: ClientConnection) {
     clients -= 1
-    crew.budget.giveBack(for: client.peer.uid)
-    if isDraining, clients == 0 { crew.drained(index) }
+    if client.entrance != .admin { crew.budget.giveBack(for: client.peer.uid) }
+    if isDraining, clients == 0 { drained() }
   }
 
   /// Lets what is under way finish, and closes what is idle. `Crew.drained` is told when nothing is left.
@@ -93,21 +91,37 @@ final class Worker {
     guard !isDraining else { return }
     isDraining = true
     loop.forEachHandler { handler in
-      if let client = handler as? ClientConnection, client.isIdle { client.close() }
+      guard let client = handler as? ClientConnection, client.isIdle else { return }
+      // What a client sent before it could know is still answered.
+      client.ready([])
+      if client.isIdle { client.close() }
     }
-    if clients == 0 { crew.drained(index) }
+    if clients == 0 { drained() }
   }
 
-  /// Ends the loop after some time, whatever is still under way.
-  func stop(after milliseconds: UInt64) {
-    let timer = Timer(owner: Alarm(loop))
+  /// Ends what is still under way, with its records: the time for draining is over.
+  func abandon() {
+    loop.forEachHandler { ($0 as? ClientConnection)?.close() }
+  }
+
+  /// The process may end right after this.
+  private func drained() {
+    flushLines()
+    crew.drained(index)
+  }
+
+  /// Ends everything that is still under way after some time, in all loops.
+  func abandon(after milliseconds: UInt64) {
+    let timer = Timer(owner: Alarm(crew))
     timer.set(loop.now + milliseconds, in: loop.timers)
   }
 
   private final class Alarm: TimerOwner {
-    let loop: Loop
-    init(_ loop: Loop) { self.loop = loop }
-    func deadlinePassed(_ timer: Timer) { loop.stop() }
+    let crew: Crew
+    init(_ crew: Crew) { self.crew = crew }
+    func deadlinePassed(_ timer: Timer) {
+      for member in crew.workers { member.post { $0.abandon() } }
+    }
   }
 
   // MARK: Decisions
@@ -162,7 +176,7 @@ final class Worker {
   func count(_ record: Record, state: RouteState?, duration: UInt64) {
     // A refusal may know its route without having got as far as its state.
     if let state = state ?? record.route.flatMap({ deployment.snapshot.route(named: $0) }).map({ self.state(of: $0) }) {
-      count(record, duration, in: &state.numbers)
+      count(record, duration, in: &state.tally.numbers)
     } else {
       count(record, duration, in: &nowhere)
     }
@@ -176,13 +190,18 @@ final class Worker {
     if let problem = record.problem { numbers.problems[problem.code.rawValue, default: 0] += 1 }
   }
 
+  /// Where the exchanges of a route are counted, whatever deployment they began with.
+  func tally(of route: String) -> RouteTally {
+    if let tally = tallies[route] { return tally }
+    let tally = RouteTally()
+    tallies[route] = tally
+    return tally
+  }
+
   /// A copy of all that this loop has counted.
   func numbers() -> LoopNumbers {
-    var all = retired
-    for state in states {
-      all[state.route.name, default: RouteNumbers()].add(state.numbers)
-      all[state.route.name]?.idle = UInt64(state.idleCount)
-    }
+    var all = tallies.mapValues(\.numbers)
+    for state in states { all[state.route.name]?.idle = UInt64(state.idleCount) }
     all["", default: RouteNumbers()].add(nowhere)
     return all
   }
