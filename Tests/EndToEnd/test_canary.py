@@ -6,6 +6,7 @@ The control is at the end: an upstream that gives back what it received is caugh
 import base64
 import binascii
 import json
+import os
 import re
 import signal
 from urllib.parse import quote, quote_plus
@@ -173,7 +174,10 @@ def test_a_secret_that_is_set_leaves_no_trace_in_the_process(build, upstream):
         with upstream.answering():
             house.exchange("GET", "/bearer/x")
         for file in "cmdline", "environ":
-            assert not leaks(open(f"/proc/{house.pid}/{file}", "rb").read())
+            try:
+                assert not leaks(open(f"/proc/{house.pid}/{file}", "rb").read())
+            except PermissionError:
+                assert os.getuid() != 0  # T1.7: not even its own user may look
 
 
 @pytest.mark.parametrize("name", sorted(CANARIES))
