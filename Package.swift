@@ -55,6 +55,6 @@ let package = Package(
     tests("Broker", ["Bytes", "HTTP", "Connector", "Config", "Crypto"]),
     tests("Vault", ["Bytes", "Crypto"]),
     tests("Net", ["Bytes"]),
-    tests("Daemon", ["Bytes", "JSON", "HTTP", "Net"]),
+    tests("Daemon", ["Bytes", "JSON", "HTTP", "Crypto", "Connector", "Config", "Broker", "Vault", "Net"]),
   ]
 )
