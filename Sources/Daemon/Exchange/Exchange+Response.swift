@@ -9,7 +9,8 @@ extension Exchange {
   func moveResponse() -> Bool {
     guard let upstream else { return false }
     var moved = false
-    if clientOutput.count < Exchange.highWater {
+    // What has been read and cannot be passed on yet is not added to.
+    if clientOutput.count < Exchange.highWater, upstreamInput.count < Exchange.bodyRoom {
       moved = upstream.leg.receive(into: &upstreamInput, upTo: responseStarted ? Exchange.bodyRoom : Exchange.headRoom)
     }
     do throws(HTTPError) {
