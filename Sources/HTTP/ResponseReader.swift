@@ -94,6 +94,8 @@ public struct ResponseReader: Sendable {
         if byte == 0x0A { throw .bareLineFeed }
         if byte == 0x0D { step = .reasonEnd }
       case .reasonEnd:
+        // Where no space is before the reason, there is none.
+        guard byte == 0x0A || position > 13 else { throw .badStatusLine }
         if byte == 0x0A { step = .fields } else if byte != 0x0D { step = .reason }
       case .fields, .complete: return
       }
