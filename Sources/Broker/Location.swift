@@ -16,8 +16,8 @@ extension Plan {
       buffer.append(path)
     case .prefix, .whole:
       let reached = path.hasPrefix(base.span) ? path.extracting(droppingFirst: base.count) : path
-      guard path.hasPrefix(base.span), endsSegment(reached) else {
-        // Not within the base path: there is no way there through this route.
+      guard path.hasPrefix(base.span), endsSegment(reached), mode == .prefix || !namesHost(reached) else {
+        // Not within the base path, or a path that would read as another host: there is no way there through this route.
         buffer.append(route.upstream.isTLS ? "https://" : "http://")
         buffer.append(route.authority)
         return buffer.append(path)
@@ -34,6 +34,11 @@ extension Plan {
 
   private func endsSegment(_ rest: Span<UInt8>) -> Bool {
     rest.isEmpty || rest[0] == 0x2F || rest[0] == 0x3F || rest[0] == 0x23
+  }
+
+  /// What starts with two slashes leads to a host, and browsers take a backslash for a slash.
+  private func namesHost(_ path: Span<UInt8>) -> Bool {
+    path.count > 1 && path[0] == 0x2F && (path[1] == 0x2F || path[1] == 0x5C)
   }
 
   /// Where the path starts in a reference to the upstream: absolute, or a path alone. nil for other hosts and for references

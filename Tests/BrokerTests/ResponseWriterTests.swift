@@ -152,6 +152,9 @@ func `T3.8 and row 103: an upstream does not tell the client`(_ field: String) t
     #expect(try location("https://api.example.com", plan) == "/")
     #expect(try location("https://api.example.com?q", plan) == "/?q")
     #expect(try location("/a", plan) == "/a")
+    // A path that begins with two slashes would lead to another host.
+    #expect(try location("https://api.example.com//evil.com/", plan) == "https://api.example.com//evil.com/")
+    #expect(try location("https://api.example.com/\\evil.com/", plan) == "https://api.example.com/\\evil.com/")
   }
 
   @Test func `in absolute form the client goes on by plain HTTP`() throws {
