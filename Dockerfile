@@ -25,7 +25,7 @@ FROM debian:bookworm-slim
 RUN apt-get -qq update \
  && apt-get -qq install -y --no-install-recommends ca-certificates libssl3 libsqlite3-0 \
  && rm -rf /var/lib/apt/lists/* \
- && useradd --system --uid 7220 --home-dir /var/lib/chatelaine --shell /usr/sbin/nologin chatelaine \
+ && useradd --system --uid 722 --home-dir /var/lib/chatelaine --shell /usr/sbin/nologin chatelaine \
  && install -d -m 0700 -o chatelaine -g chatelaine /var/lib/chatelaine \
  && install -d -m 0750 -o chatelaine -g chatelaine /run/chatelaine /etc/chatelaine
 COPY --from=build /out/chatelaine /usr/local/bin/chatelaine

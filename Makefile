@@ -20,6 +20,7 @@ build: ## the daemon, optimised, with Swift's own libraries inside
 	swift build -c release --static-swift-stdlib --product chatelaine
 
 demo: build ## a throw-away daemon with an echo upstream, and curl lines to try
+	@.ci/need demo
 	@exec $(BIN) demo
 
 test: test-unit test-e2e ## everything: unit tests, then the real daemon with real clients
