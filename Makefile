@@ -10,7 +10,7 @@ BIN := .build/release/chatelaine
 RESULTS := .build/results
 SWIFT_FILES := Sources Tests Package.swift
 
-.PHONY: help build demo test test-unit test-e2e fuzz install format lint clean
+.PHONY: help build demo test test-unit test-e2e fuzz mutants install format lint clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ test-e2e: build ## the daemon as users run it, against a recording upstream
 fuzz: ## every parser under libFuzzer and AddressSanitizer, FUZZ_SECONDS each
 	@.ci/need build
 	Tests/Fuzz/run $(FUZZ_TARGETS)
+
+mutants: ## plant bugs one by one and see each of them found
+	@.ci/need build
+	Tests/Mutants/run
 
 install: ## binary, unit and example configuration below DESTDIR and PREFIX
 	@test -x $(BIN) || $(MAKE) build
