@@ -114,6 +114,7 @@ actor Keeper {
     if old.admin != new.admin { return "admin" }
     if old.store != new.store { return "store" }
     if old.loops != new.loops { return "loops" }
+    if old.log.format != new.log.format { return "log.format" }
     if old.metrics != new.metrics { return "metrics" }
     let (before, after) = (old, new)
     func own(_ configuration: Configuration) -> [String: [ListenAddress]] {
