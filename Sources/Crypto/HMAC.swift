@@ -27,9 +27,8 @@ internal import COpenSSL
   /// Starts over under another key.
   public func rekey(_ key: Span<UInt8>) {
     let name = unsafe UnsafeMutableRawPointer(mutating: algorithm.name.utf8Start).assumingMemoryBound(to: CChar.self)
-    let parameters = unsafe [
-      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name, 0), OSSL_PARAM_construct_end(),
-    ]
+    let digest = unsafe UnsafeRawPointer(HMAC.digest.utf8Start).assumingMemoryBound(to: CChar.self)
+    let parameters = unsafe [OSSL_PARAM_construct_utf8_string(digest, name, 0), OSSL_PARAM_construct_end()]
     let done = unsafe key.withUnsafeBytes { key in
       // A null key would mean "the one before": no key is a valid address and no bytes.
       let start = unsafe key.baseAddress?.assumingMemoryBound(to: UInt8.self) ?? algorithm.name.utf8Start
@@ -63,6 +62,9 @@ internal import COpenSSL
     reset()
     return count
   }
+
+  /// `OSSL_MAC_PARAM_DIGEST`, at an address that stays: as a `String` it would be gone before OpenSSL reads it.
+  private static let digest: StaticString = "digest"
 
   /// Fetched once a process.
   private nonisolated(unsafe) static let method: OpaquePointer = {
