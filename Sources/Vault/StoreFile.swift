@@ -139,6 +139,8 @@ struct StoreLock: ~Copyable {
   }
 
   deinit {
+    // A child that is on its way to exec has the descriptor too, and with it the lock.
+    _ = flock(descriptor, LOCK_UN)
     close(descriptor)
   }
 }

@@ -24,27 +24,32 @@ final class Bed: Sendable {
   ///   - timeouts: milliseconds, for the first byte and between bytes.
   ///   - route: further members of the route.
   ///   - top: further members of the configuration.
-  init(
+  convenience init(
     _ upstream: Upstream, port: UInt16? = nil, connector: String = "bearer", connect: Int = 2000, timeouts: Int = 2000,
-    route: String = "", top: String = "", files: [Catalog.File] = [], loops: Int = 2
+    route: String = "", top: String = "", files: [Catalog.File] = [], log: Log = Log(level: .error, isJSON: false)
   ) throws {
     let text = Bed.configuration(
       port: port ?? upstream.port, connector: connector, connect: connect, timeouts: timeouts, route: route, top: top)
-    let deployment = try Bed.deployment(text, files: files)
+    try self.init(try Bed.deployment(text, files: files), upstream, log: log)
+  }
+
+  init(
+    _ deployment: Deployment, _ upstream: Upstream, log: Log = Log(level: .error, isJSON: false)
+  ) throws {
     self.upstream = upstream
-    crew = Crew(log: Log(level: .error, isJSON: false), deployment: deployment)
+    crew = Crew(log: log, deployment: deployment)
     guard let address = Address(literal: "127.0.0.1", port: 0) else { throw SystemError("bind", EINVAL) }
     let socket = try Net.Listener(tcp: address)
-    self.port = socket.address.port ?? 0
+    port = socket.address.port ?? 0
     listener = Socket(owning: dup(socket.number))
     _ = fcntl(listener.number, F_SETFL, 0)
     let born = Lock<Result<Void, SystemError>?>(nil)
     let crew = crew
     try Thread.start("bed") {
       do throws(SystemError) {
-        let worker = try crew.start(loops, deployment: deployment)
+        let worker = try crew.start(2, deployment: deployment)
         born.signal { $0 = .success(()) }
-        worker.loop.run()
+        withExtendedLifetime(worker) { worker.loop.run() }
       } catch {
         born.signal { $0 = .failure(error) }
       }
@@ -63,13 +68,14 @@ final class Bed: Sendable {
   }
 
   static func configuration(
-    port: UInt16, connector: String = "bearer", connect: Int = 2000, timeouts: Int = 2000, route: String = "",
+    store: String = "/nowhere", port: UInt16, connector: String = "bearer", connect: Int = 2000, timeouts: Int = 2000,
+    route: String = "",
     top: String = ""
   ) -> String {
     """
     {
       "version": 1,
-      "store": { "path": "/nowhere/store.db", "key": { "file": "/nowhere/master.key" } },
+      "store": { "path": "\(store)/store.db", "key": { "file": "\(store)/master.key" } },
       "routes": {
         "r": {
           "connector": "\(connector)", "upstream": "http://127.0.0.1:\(port)",
