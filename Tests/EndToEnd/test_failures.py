@@ -11,6 +11,7 @@ from harness import DEADLINE
 from harness.daemon import free_port
 from harness.problems import problem
 from harness.upstream import Upstream
+from harness.wire import Wire
 
 BODY = b"a body"
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="needs root to give the daemon an /etc/hosts of its own")
@@ -39,6 +40,10 @@ def broken(build, upstream, full):
 
     routes = {
         "unresolved": to("https://no-such-name.invalid"),
+        "metadata": to("https://169.254.169.254"),
+        "metadata-6": to("https://[fd00:ec2::254]"),
+        "any": to(f"https://0.0.0.0:{upstream.port}"),
+        "any-6": to(f"https://[::ffff:0.0.0.0]:{upstream.port}"),
         "unreachable": to(f"https://127.0.0.1:{free_port()}"),
         "full": to(f"https://127.0.0.1:{full}", timeouts={"connect": "200ms"}),
         "silent": to(upstream.origin, timeouts={"first_byte": "200ms"}),
@@ -58,6 +63,17 @@ def test_an_upstream_without_an_address(broken):
     problem(broken.exchange("GET", "/unresolved/x"), "upstream_unresolved", "unresolved")
 
 
+@pytest.mark.parametrize("route", ["metadata", "metadata-6", "any", "any-6"])
+def test_an_address_that_no_upstream_has_is_not_tried(broken, upstream, route):
+    """T4: neither where a cloud keeps its credentials nor an address that leads back here, though no name led there."""
+    before = len(upstream.connections) + len(upstream.refused)
+    problem(broken.exchange("GET", f"/{route}/x"), "upstream_unresolved", route)
+    upstream.drop_idle()
+    with upstream.answering():
+        broken.exchange("GET", "/once/x")
+    assert len(upstream.connections) + len(upstream.refused) == before + 1, "only the control's"
+
+
 def test_an_upstream_that_nobody_listens_for(broken):
     problem(broken.exchange("GET", "/unreachable/x"), "upstream_unreachable", "unreachable")
     problem(broken.exchange("POST", "/unreachable/x", body=BODY), "upstream_unreachable", "unreachable")
@@ -74,6 +90,44 @@ def test_an_upstream_that_never_answers(broken, upstream):
             problem(broken.exchange(method, "/silent/x", body=body), "upstream_timeout", "silent")
         release.set()
         assert len(seen.all) == 2, "a timeout is not a reason to send it again"
+
+
+def test_an_upstream_whose_head_trickles_has_no_more_time_for_it(broken, upstream):
+    """`first_byte` is for all of the head: each byte of it does not start anew."""
+    gone = threading.Event()
+
+    def trickle(exchange):
+        try:
+            for byte in b"HTTP/1.1 200 OK\r\nX-Padding: " + b"x" * 60 + b"\r\nContent-Length: 0\r\n\r\n":
+                exchange.send(bytes([byte]))
+                threading.Event().wait(0.05)  # time passing is what is tested
+        except OSError:
+            gone.set()
+
+    with upstream.answering(trickle):
+        problem(broken.exchange("GET", "/silent/x"), "upstream_timeout", "silent")
+        assert gone.wait(DEADLINE)
+
+
+def test_an_http_1_0_client_that_stands_still_sees_a_reset(broken, upstream):
+    """Where the end of a connection is the end of an answer, one that is given up must not end like that (row 127)."""
+    cut = threading.Event()
+
+    def pour(exchange):
+        exchange.start(200, [("Transfer-Encoding", "chunked")])
+        try:
+            while True:
+                exchange.chunk(bytes(64 * 1024))
+        except OSError:
+            cut.set()
+
+    with upstream.answering(pour), broken.wire() as wire:
+        wire.request("GET", "/stalls/x", version="1.0")
+        assert cut.wait(DEADLINE), "the daemon waits for a client that reads nothing"
+        assert wire.head().status == 200
+        with pytest.raises(ConnectionResetError):
+            while wire.more():
+                wire.buffer.clear()
 
 
 def test_an_upstream_that_stops_in_the_middle(broken, upstream):
@@ -269,6 +323,30 @@ def test_a_busy_upstream_is_asked_again_where_the_method_allows(broken, upstream
         assert broken.exchange(method, "/twice-signed/x" if body else "/twice/x", body=body).status == 200
         assert len(seen.all) == 2
         assert {exchange.body for exchange in seen.all} == {body or b""}
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_a_body_without_bytes_arrives_whole_the_second_time_too(broken, upstream, early):
+    """Its end is framing, and without it the next request would be taken for the rest of this one."""
+    upstream.drop_idle()
+
+    def busy_once(exchange):
+        if len(seen.all) == 1:
+            exchange.answer(503, [], b"x")
+        elif early and exchange.method == b"DELETE":
+            exchange.start(200, [("Content-Length", "2")])
+            exchange.send(b"ok")  # what the body is, is not waited for; the harness reads it behind the answer
+        else:
+            exchange.answer(200, [], b"ok")
+
+    with upstream.answering(busy_once) as seen, Wire(broken.address, deadline=5) as wire:
+        wire.request("DELETE", "/twice/x", [("Transfer-Encoding", "chunked")], b"0\r\n\r\n")
+        assert wire.response().body == b"ok"
+        assert wire.exchange("GET", "/twice/next").status == 200
+    assert [(exchange.method, exchange.target, bytes(exchange.raw_body)) for exchange in seen.all] == [
+        (b"DELETE", b"/x", b"0\r\n\r\n"), (b"DELETE", b"/x", b"0\r\n\r\n"), (b"GET", b"/next", b""),
+    ]
+    assert len({exchange.connection.index for exchange in seen.all[1:]}) == 1, "or nothing is proved"
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])

@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import signal
+import socket
 import threading
 
 import pytest
@@ -147,6 +148,57 @@ def test_an_exchange_in_flight_keeps_the_configuration_that_it_began_with(runnin
         assert running.exchange("GET", "/shared/x").status == 404
         release.set()
         assert wire.response().body == b"late"
+
+
+@pytest.mark.parametrize("sizes", [("32KiB", "4KiB"), ("4KiB", "32KiB")])
+def test_a_limit_is_in_force_for_the_next_request_of_a_connection_that_stands(build, upstream, sizes):
+    house = build({"shared": {"connector": "bearer", "upstream": upstream.origin}}, limits={"head": sizes[0]})
+    with house, upstream.answering():
+        # Each connection has been served; which loop it is with, and what that loop keeps for the next, differs.
+        standing = [house.wire() for _ in range(4)]
+        for wire in standing:
+            assert wire.exchange("GET", "/shared/x").status == 200
+        house.settings["limits"]["head"] = sizes[1]
+        house.write()
+        house.run_well("reload")
+        for wire in standing:
+            response = wire.exchange("GET", "/shared/x", [("X-Long", "x" * 8000)])
+            assert response.status == (431 if sizes[1] == "4KiB" else 200)
+            wire.sock.close()
+
+
+def test_what_ends_while_the_daemon_does_is_in_the_log(build, upstream):
+    house = build({"shared": {"connector": "bearer", "upstream": upstream.origin}})
+    release = threading.Event()
+
+    def slowly(exchange):
+        assert release.wait(DEADLINE)
+        exchange.answer(200, [], b"late")
+
+    try:
+        house.start()
+        with upstream.answering(slowly) as seen:
+            wires = [house.wire() for _ in range(8)]
+            for number, wire in enumerate(wires):
+                wire.request("GET", f"/shared/late-{number}")
+                seen.next()
+                wire.sock.shutdown(socket.SHUT_WR)  # so that nothing is left to wait for behind the answer
+            house.signal(signal.SIGTERM)
+            until(lambda: refuses(house), "new connections to be refused")
+            release.set()
+            ids = []
+            for wire in wires:
+                response = wire.response()
+                assert response.body == b"late"
+                ids.append(response.value("X-Request-Id"))
+                wire.sock.close()
+            assert house.wait() == 0
+        lines = [json.loads(line) for line in house.log_lines()]
+        for number, request_id in enumerate(ids):
+            line, = (line for line in lines if request_id in line.values())
+            assert (line["path"].endswith(f"/late-{number}"), line["status"]) == (True, 200)
+    finally:
+        house.remove()
 
 
 def test_the_end_waits_for_what_is_in_flight(build, upstream):

@@ -1,9 +1,13 @@
 """Who can reach the daemon: TCP on both families, Unix sockets with a mode, and only the daemon's own user (T1)."""
 
 import os
+import resource
+import shutil
 import signal
+import socket
 import stat
 import subprocess
+import threading
 
 import pytest
 
@@ -147,6 +151,36 @@ def test_a_daemon_of_another_user_serves_that_user_and_not_root(build, upstream,
         house.remove()
 
 
+MAPS_A_USER = ["unshare", "--user", "--map-group=65534"]
+
+
+def maps_users():
+    """Whether this machine lets us make a user namespace with one user in it."""
+    return shutil.which("unshare") and subprocess.run([*MAPS_A_USER, "--map-user=65534", "true"], capture_output=True).returncode == 0
+
+
+@as_root
+@pytest.mark.skipif(not maps_users(), reason="no user namespace may be made here")
+@pytest.mark.parametrize("user", [65534, 1000])
+def test_in_a_user_namespace_a_stranger_is_nobody(build, upstream, user):
+    """The kernel gives one uid for all users that the namespace does not map, and it may be the daemon's own."""
+    house = build({"shared": {"connector": "bearer", "upstream": upstream.origin}})
+    house.settings["listen"] += [{"tcp": f"[::1]:{house.port}"}, {"unix": str(house.socket), "mode": "0666"}]
+    house.write()
+    house.start(under=[*MAPS_A_USER, f"--map-user={user}"])
+    try:
+        with upstream.answering() as seen:
+            for host in "127.0.0.1", "[::1]":
+                problem(request_as_nobody("--globoff", f"http://{host}:{house.port}/shared/x"), "caller_unknown")
+            problem(request_as_nobody("--unix-socket", str(house.socket), "http://localhost/shared/x"), "caller_unknown")
+            seen.none()
+            if user != NOBODY:  # the control: who is mapped is known
+                assert house.exchange("GET", "/shared/x").status == 200
+        house.stop()
+    finally:
+        house.remove()
+
+
 def test_a_socket_left_by_a_killed_daemon_is_taken_over(build, upstream):
     house = build({"shared": {"connector": "bearer", "upstream": upstream.origin}})
     house.settings["listen"].append({"unix": str(house.socket), "mode": "0660"})
@@ -200,16 +234,56 @@ def test_a_socket_in_a_directory_that_others_can_write_is_refused(build, upstrea
 def test_connections_past_the_limit_are_told_so(build, upstream):
     house = build({"shared": {"connector": "bearer", "upstream": upstream.origin}}, limits={"connections": 4})
     with house:
-        held = [house.wire() for _ in range(4)]
-        for wire in held:
-            assert wire.exchange("GET", "/-/livez").status == 200
+        held = [until(lambda: _connected(house), "a place") for _ in range(4)]
         with house.wire() as wire:
-            wire.request("GET", "/-/livez")
             problem(wire.response(), "overloaded")
         held.pop().sock.close()
         until(lambda: _served(house), "the place to be free again")
         for wire in held:
             wire.sock.close()
+
+
+def test_the_command_line_gets_in_where_a_program_has_taken_all_its_places(build, upstream):
+    house = build({"shared": {"connector": "bearer", "upstream": upstream.origin}}, limits={"connections_per_caller": 3})
+    with house:
+        held = [until(lambda: _connected(house), "a place") for _ in range(3)]
+        with house.wire() as wire:
+            problem(wire.response(), "overloaded")
+        assert str(house.pid) in house.run_well("status").out
+        for wire in held:
+            wire.sock.close()
+
+
+def test_without_descriptors_the_daemon_rests_and_recovers(build, upstream):
+    """Linux says that there is none left even where nobody waits to be accepted: asking again at once never ends."""
+    house = build({"shared": {"connector": "bearer", "upstream": upstream.origin}}, loops=1)
+    house.start(preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)))
+    try:
+        held = [socket.create_connection(house.address) for _ in range(50)]
+        until(lambda: "out of file descriptors" in house.log(), "the daemon to run out of descriptors")
+        before = house.processor_time()
+        threading.Event().wait(0.5)  # not for anything: what passes meanwhile is what is measured
+        assert house.processor_time() - before < 0.1
+        for sock in held:
+            sock.close()
+        until(lambda: _served(house), "connections to be served again")
+        with upstream.answering():
+            assert house.exchange("GET", "/shared/x").status == 200
+        house.stop()
+    finally:
+        house.remove()
+
+
+def _connected(house):
+    """A connection that has its place; none while those that ended lately still have theirs."""
+    wire = house.wire()
+    try:
+        if wire.exchange("GET", "/-/livez").status == 200:
+            return wire
+    except (AssertionError, OSError):
+        pass
+    wire.sock.close()
+    return None
 
 
 def _served(house):

@@ -4,10 +4,12 @@ import json
 import os
 import pty
 import re
+import signal
 import threading
 
 import pytest
 
+from harness import DEADLINE
 from harness.problems import ours
 from harness.waiting import until
 from harness.wire import Wire
@@ -24,6 +26,24 @@ def test_health_is_answered_here(house, seen, endpoint):
 
 def test_health_takes_no_other_method(house):
     assert house.exchange("POST", "/-/livez", body=b"x").status == 405
+
+
+@pytest.mark.parametrize("endpoint", ["livez", "readyz"])
+def test_health_waits_for_no_body_and_keeps_none(build, upstream, endpoint):
+    """Strangers may ask, and shall not fill the memory that is for the bodies of others."""
+    house = build({"codegate": {"connector": "codegate", "upstream": upstream.origin}}, limits={"buffered": "64KiB"})
+    with house, upstream.answering():
+        asking = [Wire(house.address, deadline=5) for _ in range(4)]
+        for wire in asking:
+            wire.request("GET", f"/-/{endpoint}", [("Content-Length", "1048576")], bytes(32 * 1024))
+        for wire in asking:
+            response = wire.response()
+            assert response.status == 200
+            ours(response)
+        assert house.exchange("POST", "/codegate/x", body=bytes(60 * 1024)).status == 200
+        for wire in asking:
+            assert wire.ended()
+            wire.sock.close()
 
 
 # Metrics
@@ -90,6 +110,33 @@ def test_metrics_on_their_own_listener(house):
         assert samples(response.body.decode())
         assert wire.exchange("GET", "/-/livez").status == 200
         assert wire.exchange("GET", "/bearer/x").status in (404, 421), "it forwards nothing"
+
+
+def test_an_exchange_is_counted_though_a_reload_came_in_between(build, upstream):
+    release = threading.Event()
+
+    def slowly(exchange):
+        assert exchange.target == b"/before" or release.wait(DEADLINE)
+        exchange.answer(201, [], b"x")
+
+    def counted():
+        return sum(value for (name, labels), value in metrics(house).items()
+                   if name.endswith("_total") and 'route="shared"' in labels and re.search(r'"2(01|xx)"', labels))
+
+    with build({"shared": {"connector": "bearer", "upstream": upstream.origin}}) as house:
+        with upstream.answering(slowly) as seen, house.wire() as wire:
+            assert house.exchange("GET", "/shared/before").status == 201
+            until(lambda: counted() == 1, "the first to be counted")
+            wire.request("GET", "/shared/during")
+            seen.next()
+            seen.next()
+            house.settings["log"] = {"level": "debug"}
+            house.write()
+            house.run_well("reload")
+            assert counted() == 1, "what was counted before a reload stays"
+            release.set()
+            assert wire.response().status == 201
+            until(lambda: counted() == 2, "the one in flight to be counted", deadline=5)
 
 
 # The log
@@ -170,6 +217,91 @@ def test_the_format_can_be_fixed(build, upstream, format):
             house.exchange("GET", "/shared/x")
         line = until(lambda: next((line for line in house.log_lines() if "/x" in line), None), "the line")
         assert line.startswith("{") == (format == "json")
+
+
+def fill(pipe):
+    """Writes into a pipe until it takes no more."""
+    try:
+        while True:
+            os.write(pipe, b"x" * 4096)
+    except BlockingIOError:
+        pass
+
+
+def empty(pipe):
+    """All that is in a pipe."""
+    found = bytearray()
+    try:
+        while True:
+            found += os.read(pipe, 65536)
+    except BlockingIOError:
+        return found
+
+
+@pytest.fixture
+def clogged():
+    """A pipe that is full: our end to read, the end for a daemon, and our end to write, which does not wait."""
+    reader, theirs = os.pipe()
+    writer = os.open(f"/proc/self/fd/{theirs}", os.O_WRONLY | os.O_NONBLOCK)
+    os.set_blocking(reader, False)
+    fill(writer)
+    yield reader, theirs, writer
+    for descriptor in reader, theirs, writer:
+        os.close(descriptor)
+
+
+def test_a_log_that_nobody_reads_stops_nothing(build, upstream, clogged):
+    """Lines are lost, and how many is said when there is room again."""
+    reader, theirs, writer = clogged
+    house = build({"shared": {"connector": "bearer", "upstream": upstream.origin}})
+    written = bytearray()
+
+    def is_told():
+        assert house.exchange("GET", "/shared/kept").status == 200
+        written.extend(empty(reader))
+        return b"/kept" in written and b"dropped" in written
+
+    try:
+        house.start(stdio=theirs)
+        with upstream.answering():
+            for number in range(20):
+                with Wire(house.address, deadline=5) as wire:
+                    assert wire.exchange("GET", f"/shared/lost-{number}").status == 200
+            empty(reader)
+            until(is_told, "lines, and how many are missing")
+        assert b"/lost-0" not in written
+        fill(writer)
+        house.signal(signal.SIGTERM)
+        assert house.wait(5) == 0
+    finally:
+        house.remove()
+
+
+@pytest.mark.xfail(strict=True, reason="what is said of lines that were lost takes the room that was found for the next ones")
+def test_a_log_that_is_read_too_slowly_stops_nothing(build, upstream, clogged):
+    """Room for one page and no more: it is not enough for what was lost and what is new."""
+    reader, theirs, writer = clogged
+    house = build({"shared": {"connector": "bearer", "upstream": upstream.origin}}, loops=1)
+    try:
+        house.start(stdio=theirs)
+        empty(reader)
+        path = "/nowhere/" + "x" * 1500
+        house.exchange("GET", path)
+        until(house.rests, "the line to be written")
+        line = next(line for line in empty(reader).splitlines(keepends=True) if path.encode() in line)
+        path += "x" * (2044 - len(line))  # so that two lines are just less than a page
+        fill(writer)
+        with Wire(house.address, deadline=5) as wire:
+            wire.exchange("GET", "/-/livez")
+            until(house.rests, "a line to be lost")
+            assert len(os.read(reader, 4096)) == 4096
+            wire.send(f"GET {path} HTTP/1.1\r\nHost: {wire.host}\r\n\r\n".encode() * 2)
+            for _ in range(2):
+                assert wire.response().status == 404
+            assert wire.exchange("GET", "/-/livez").status == 200
+        house.stop()
+    finally:
+        house.remove()
 
 
 def test_the_status_verb_tells_how_it_goes(house):

@@ -1,9 +1,11 @@
 """What of an answer comes back, and that a damaged one is never passed off as whole."""
 
+import threading
 from urllib.parse import urljoin, urlsplit
 
 import pytest
 
+from harness import DEADLINE
 from harness.problems import problem
 from harness.wire import Truncated
 
@@ -114,6 +116,37 @@ def test_an_answer_that_was_cut_short_is_never_passed_off_as_whole(house, upstre
             return
         # Or the daemon knew before it had sent a byte.
         problem(response, "upstream_truncated", "bearer")
+
+
+UNFRAMED = {
+    "an end without close_notify": ([], lambda exchange: exchange.connection.close(politely=False)),
+    "a reset": ([], lambda exchange: exchange.connection.reset()),
+    "an end before the last chunk": ([("Transfer-Encoding", "chunked")], lambda exchange: exchange.connection.close()),
+    "a broken chunk": ([("Transfer-Encoding", "chunked")], lambda exchange: exchange.send(b"nonsense\r\n")),
+}
+
+
+@pytest.mark.parametrize("way", UNFRAMED)
+def test_an_http_1_0_client_sees_a_reset_where_an_answer_was_cut_short(house, upstream, way):
+    """Rows 126 and 127: it takes the end of the connection for the end of the answer."""
+    fields, cut = UNFRAMED[way]
+    received = threading.Event()
+
+    def break_off(exchange):
+        exchange.start(200, fields)
+        (exchange.chunk if fields else exchange.send)(b"part of it")
+        assert received.wait(DEADLINE)
+        cut(exchange)
+
+    with upstream.answering(break_off), house.wire() as wire:
+        wire.request("GET", "/bearer/x", version="1.0")
+        response = wire.head()
+        assert response.status == 200
+        assert not response.values("Content-Length") and not response.values("Transfer-Encoding")
+        assert wire.take(10) == b"part of it"
+        received.set()
+        with pytest.raises(ConnectionResetError):
+            wire.more()
 
 
 @pytest.mark.parametrize("answer", [

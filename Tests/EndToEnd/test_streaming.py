@@ -3,16 +3,61 @@
 import os
 import select
 import threading
+import time
 
+import pytest
 import requests
 
 from harness import DEADLINE
+from harness.problems import problem
+from harness.upstream import Upstream
 
 MIB = 1024 * 1024
 # What one bulk transfer moves. A quick run sets CHATELAINE_E2E_BULK_MIB lower.
 BULK = int(os.environ.get("CHATELAINE_E2E_BULK_MIB", "1024")) * MIB
 # What a transfer may add to the daemon's memory: a few buffers, and what the allocator keeps of them.
 FLAT = 16 * MIB
+
+
+class Drip(threading.Thread):
+    """Sends enough of a body for the first look at its pace, and then a byte at a time, faster than the daemon looks."""
+
+    FOR = 16  # seconds, at most; eleven are enough to be too slow
+
+    def __init__(self, house, route):
+        super().__init__(daemon=True)
+        self.wire, self.route = house.wire(), route
+        self.stopped = False
+        self.answer = None
+        self.start()
+
+    def run(self):
+        began = time.monotonic()
+        with self.wire as wire:
+            wire.request("POST", f"/{self.route}/x", [("Content-Length", "1000000")], bytes(11_000))
+            while not select.select([wire.sock], [], [], 0.2)[0]:
+                if self.stopped or time.monotonic() - began > self.FOR:
+                    return
+                wire.send(b"x")
+            self.answer = wire.response()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def drips(build):
+    """One body that streams and one that the connector reads first: they drip while the other tests of this file run."""
+    server = Upstream(None)
+    house = build({
+        "bearer": {"connector": "bearer", "upstream": server.origin},
+        "codegate": {"connector": "codegate", "upstream": server.origin},
+    })
+    with house:
+        drips = [Drip(house, route) for route in ("bearer", "codegate")]
+        yield drips
+        for drip in drips:
+            drip.stopped = True
+        for drip in drips:
+            drip.join()
+    server.close()
 
 
 def test_server_sent_events_arrive_one_by_one(house, upstream):
@@ -225,3 +270,11 @@ def test_many_streams_at_once_share_the_daemon(house, upstream):
         for thread in threads:
             thread.join(DEADLINE)
     assert not failures, failures[0]
+
+
+def test_a_body_that_drips_is_cut_though_it_never_pauses(drips):
+    """Row 111: 1 KiB a second on average, looked at ten seconds after it began and then every second."""
+    for drip in drips:
+        drip.join()
+        assert drip.answer is not None, f"{drip.route}: a byte now and then kept it open"
+        problem(drip.answer, "request_timeout")

@@ -184,6 +184,16 @@ class House:
                 return int(line.split()[1]) * 1024
         raise AssertionError(f"no {what}")
 
+    def rests(self):
+        """Whether every thread of it waits for something."""
+        threads = pathlib.Path(f"/proc/{self.pid}/task").glob("*/stat")
+        return all(stat.read_text().rpartition(")")[2].split()[0] == "S" for stat in threads)
+
+    def processor_time(self):
+        """Seconds that it has computed for so far."""
+        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     # Talking to it.
 
     @property
