@@ -10,7 +10,7 @@ BIN := .build/release/chatelaine
 RESULTS := .build/results
 SWIFT_FILES := Sources Tests Package.swift
 
-.PHONY: help build demo test test-unit test-e2e fuzz mutants install format lint clean
+.PHONY: help build demo test test-unit test-e2e fuzz mutants sanitize install format lint clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,12 @@ test-e2e: build ## the daemon as users run it, against a recording upstream
 fuzz: ## every parser under libFuzzer and AddressSanitizer, FUZZ_SECONDS each
 	@.ci/need build
 	Tests/Fuzz/run $(FUZZ_TARGETS)
+
+sanitize: ## the Swift tests under ThreadSanitizer, then under AddressSanitizer
+	@.ci/need build
+	SWIFT_BACKTRACE=enable=no swift test --disable-xctest --sanitize thread --scratch-path .build/thread
+	# No leaks: Swift shifts the pointers of objects that are weakly referenced, so LeakSanitizer takes what they hold for lost.
+	SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=detect_leaks=0 swift test --disable-xctest --sanitize address --scratch-path .build/address
 
 mutants: ## plant bugs one by one and see each of them found
 	@.ci/need build
