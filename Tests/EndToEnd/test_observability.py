@@ -277,7 +277,6 @@ def test_a_log_that_nobody_reads_stops_nothing(build, upstream, clogged):
         house.remove()
 
 
-@pytest.mark.xfail(strict=True, reason="what is said of lines that were lost takes the room that was found for the next ones")
 def test_a_log_that_is_read_too_slowly_stops_nothing(build, upstream, clogged):
     """Room for one page and no more: it is not enough for what was lost and what is new."""
     reader, theirs, writer = clogged

@@ -8,6 +8,8 @@ import Net
 extension Exchange {
   /// Answers with a problem in place of the upstream's response. Nothing of this request goes upstream any more.
   func refuse(_ problem: Problem) {
+    var problem = problem
+    problem.route = problem.route ?? record.route
     dialer?.cancel()
     dialer = nil
     dropUpstream()
@@ -15,7 +17,7 @@ extension Exchange {
     upstreamInput.clear()
     record.problem = problem
     record.status = problem.status
-    if record.route == nil { record.route = problem.route }
+    record.route = problem.route
     // A body that was not read cannot be told from a next request.
     if !requestRead || phase == .head { closesClient = true }
     let isHEAD = phase != .head && requestReader.head.method == .head

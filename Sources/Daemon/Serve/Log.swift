@@ -30,6 +30,9 @@ final class Log: Sendable {
 
   let isJSON: Bool
   private let threshold: Atomic<Int>
+  /// Held while writing, so that of two loops that see room one takes it: how many lines were dropped since the last that
+  /// was written.
+  private let writing = Lock(0)
 
   init(level: Level, isJSON: Bool) {
     threshold = Atomic(level.rawValue)
@@ -47,7 +50,7 @@ final class Log: Sendable {
     Log.begin(level, message, isJSON: isJSON, wall: Clock.wallMilliseconds(), into: &line)
     for field in fields { Log.append(field.name, field.value, isJSON: isJSON, into: &line) }
     Log.end(isJSON: isJSON, into: &line)
-    Log.write(&line)
+    write(&line)
   }
 
   // MARK: One line
@@ -92,33 +95,41 @@ final class Log: Sendable {
 
   /// Writes whole lines, as long as standard error takes them at once: nobody's request waits for a reader of logs.
   /// What it does not take is dropped and counted, and the count is told when there is room again.
-  ///
-  /// A pipe that polls writable takes `PIPE_BUF` bytes whole, so that lines of several loops do not mix.
-  static func write(_ lines: inout Buffer) {
-    while !lines.isEmpty {
-      let count = lines.withSpan { wholeLines($0) }
-      var interest = pollfd(fd: 2, events: Int16(POLLOUT), revents: 0)
-      guard unsafe poll(&interest, 1, 0) == 1 else {
-        dropped.add(lines.withSpan { lineCount($0) }, ordering: .relaxed)
-        break
+  func write(_ lines: inout Buffer) {
+    writing.withLock { dropped in
+      while !lines.isEmpty {
+        let count = lines.withSpan { Log.wholeLines($0) }
+        let isTaken = tellOf(&dropped) && lines.withSpan { Log.offer($0.extracting(0..<count)) }
+        guard isTaken else {
+          dropped += lines.withSpan { Log.lineCount($0) }
+          break
+        }
+        lines.consume(count)
       }
-      let missing = dropped.exchange(0, ordering: .relaxed)
-      if missing > 0 { tell("\(missing) lines were dropped: standard error did not take them\n") }
-      lines.withSpan { bytes in
-        unsafe bytes.extracting(0..<count).withUnsafeBytes { unsafe _ = Glibc.write(2, $0.baseAddress, $0.count) }
-      }
-      lines.consume(count)
     }
     lines.clear()
   }
 
-  private static let dropped = Atomic<Int>(0)
-  private static let atomicWrite = 4096
-
-  private static func tell(_ text: String) {
-    let bytes = Array(text.utf8)
-    unsafe _ = Glibc.write(2, bytes, bytes.count)
+  /// Says how many lines are missing, if any are. False while there is no room even for that.
+  private func tellOf(_ dropped: inout Int) -> Bool {
+    guard dropped > 0 else { return true }
+    var line = Buffer(capacity: 128)
+    Log.begin(.warning, "lines were dropped", isJSON: isJSON, wall: Clock.wallMilliseconds(), into: &line)
+    Log.append("count", dropped, isJSON: isJSON, into: &line)
+    Log.end(isJSON: isJSON, into: &line)
+    guard line.withSpan({ Log.offer($0) }) else { return false }
+    dropped = 0
+    return true
   }
+
+  /// One write, if it will not block: what polls writable takes `atomicWrite` bytes, once.
+  private static func offer(_ bytes: Span<UInt8>) -> Bool {
+    var interest = pollfd(fd: 2, events: Int16(POLLOUT), revents: 0)
+    guard unsafe poll(&interest, 1, 0) == 1 else { return false }
+    return unsafe bytes.withUnsafeBytes { unsafe Glibc.write(2, $0.baseAddress, $0.count) } == bytes.count
+  }
+
+  private static let atomicWrite = 4096
 
   /// The bytes of as many lines as go into one write.
   private static func wholeLines(_ bytes: Span<UInt8>) -> Int {

@@ -214,6 +214,6 @@ final class Worker {
   }
 
   private func flushLines() {
-    if !lines.isEmpty { Log.write(&lines) }
+    if !lines.isEmpty { crew.log.write(&lines) }
   }
 }
