@@ -182,7 +182,7 @@ extension Signer {
     _ node: Node, _ request: borrowing ConnectorRequest, _ patch: inout Patch
   ) -> HMAC? {
     let mac = macs[node.index]
-    if program.macs[node.index].isFixed, isKeyed { return mac }
+    if isKeyed[node.index] { return mac }
     let start = patch.arena.count
     switch value(of: program.macs[node.index].key, request, &patch) {
     case .bytes(let slice): mac.rekey(span(of: slice, request, patch.arena))

@@ -17,8 +17,8 @@ public final class Signer {
   let options: [Range<Int>?]
   let digests: [Digest]
   let macs: [HMAC]
-  /// Whether the fixed keys are in their contexts.
-  private(set) var isKeyed = false
+  /// Of each MAC, whether its context has its key for good. A fixed key may be absent: then there is none to have.
+  private(set) var isKeyed: [Bool]
   /// The connector's lists, this signer's own.
   let values: [Connector.Definition]
   let headers: [Connector.Target]
@@ -66,6 +66,7 @@ public final class Signer {
     body = connector.body.map { $0 }
     digests = program.digests.map { Digest($0.hash) }
     macs = program.macs.map { HMAC($0.operation.hash, key: Span()) }
+    isKeyed = program.macs.map { _ in false }
     keyFixed()
   }
 
@@ -82,10 +83,9 @@ public final class Signer {
       patch.state.values.append(isFixed ? self.value(of: node, request, &patch) : .absent(node))
     }
     for mac in program.nodes where mac.operation.isMac && program.macs[mac.index].isFixed {
-      _ = keyed(mac, request, &patch)
+      isKeyed[mac.index] = keyed(mac, request, &patch) != nil
     }
     patch.forget()
-    isKeyed = true
   }
 
   /// Fills `patch` for one request: the new body first, then the query, then the headers, so that what is signed is what is sent.

@@ -195,6 +195,26 @@ import Testing
     #expect(error.message == "the header X-Sign needs the request header x-org")
   }
 
+  @Test(arguments: [
+    "option.none", "json(secret.doc, 'f')", "jwt_claim(secret.doc, 'f')", "key",
+  ]) func `nothing is signed with a key that is absent`(key: String) throws {
+    let text = #"""
+      "secrets": { "doc": {} }, "options": { "none": { "required": false } },
+      "values": { "key": "${option.none}" },
+      "set": { "headers": { "X-Sign@": "${hex(hmac_sha256(\#(key), path))}" } }
+      """#
+    var bench = try Bench(text.replacing("@", with: ""))
+    bench.secrets = ["doc": "{}"]
+    #expect { try bench.signed() } throws: { error in
+      guard case EvaluationError.missing(_, "the header X-Sign")? = error as? EvaluationError else { return false }
+      return true
+    }
+    bench.connector = try Bench(text.replacing("@", with: "?")).connector
+    #expect(try bench.signed().headers.isEmpty)
+    bench.options = ["none": "there"]
+    #expect(try bench.signed().headers.isEmpty == key.contains("secret"))
+  }
+
   @Test(arguments: ["a\nb", "a\r\nX-Evil: 1", "a\0", "a\u{7F}"])
   func `a control character never becomes a header`(secret: String) throws {
     var bench = try Bench(#""secrets": {"s": {}}, "set": { "headers": { "X-Key": "${secret.s}" } }"#)
