@@ -126,8 +126,7 @@ struct Checker {
           meant(field.text, scope.secrets) ?? "declare it under \"secrets\"")
       }
       scope.usedSecrets.insert(field.text)
-      return program.add(
-        Node(operation: .secret, type: .bytes, traits: [.fixed, .secret], payload: Int64(index)))
+      return program.add(Node(operation: .secret, type: .bytes, traits: .fixed, payload: Int64(index)))
     case "option":
       guard let index = scope.options.firstIndex(where: { $0.name == field.text }) else {
         return fail(
@@ -302,10 +301,7 @@ struct Checker {
     if inherited.contains(where: { $0.contains(.optional) }) { result.insert(.optional) }
     if operation.isDigest || operation.isMac {
       result.insert(.binary)
-      // A digest of secrets alone is as good as they are: whoever reads it can send it.
-      if result.contains(.fixed), inherited.contains(where: { $0.contains(.secret) }) { result.insert(.secret) }
     } else {
-      if inherited.contains(where: { $0.contains(.secret) }) { result.insert(.secret) }
       let keepsBinary = [.concat, .join, .lower, .upper, .or].contains(operation)
       if keepsBinary, inherited.contains(where: { $0.contains(.binary) }) { result.insert(.binary) }
     }

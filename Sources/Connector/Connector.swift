@@ -84,11 +84,13 @@ public final class Connector: Sendable {
     readsSubject = scope.reads.subject
     readsTime = scope.reads.time
     readHeaders = scope.readHeaders
-    self.program = program
     var values = parts.values
     for target in parts.body { program.mark(target.node, .body, &values) }
     for target in parts.query { program.mark(target.node, .query, &values) }
     self.values = values
+    var program = program
+    program.deriveSecrecy(values, body: parts.body, query: parts.query)
+    self.program = program
   }
 
   /// Reads, checks and tests a connector: its own vectors are run, and a wrong one is an error like any other.

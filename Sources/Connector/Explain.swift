@@ -1,4 +1,5 @@
 import Bytes
+import Crypto
 
 /// One step of what a connector does to a request, secrets masked.
 public struct ExplainStep: Sendable, Equatable {
@@ -19,7 +20,7 @@ public struct ExplainStep: Sendable, Equatable {
   public let part: Part
   public let name: String
   /// Text, line feeds included; other bytes as `hex:…`. nil when it is absent.
-  public let shown: String?
+  public internal(set) var shown: String?
 }
 
 /// A request explained, as far as it got.
@@ -32,7 +33,8 @@ public struct Explanation: Sendable, Equatable {
 
 extension Signer {
   /// Evaluates a request and shows each step. Secrets are `•••`; what a secret can be read back from (an encoding of it,
-  /// a digest of secrets alone) is `•••` as a whole; digests and MACs of a request are shown. Sends and keeps nothing.
+  /// a digest of secrets and constants, the key of a MAC) is `•••` as a whole; digests and MACs of a request are shown.
+  /// Sends and keeps nothing.
   public func explain(
     _ request: borrowing ConnectorRequest, time: RequestTime, entropy: RequestEntropy
   ) -> Explanation {
@@ -44,8 +46,9 @@ extension Signer {
     } catch {
       failure = error
     }
-    let steps = trace ?? []
+    var steps = trace ?? []
     trace = nil
+    for secret in secrets { Signer.mask(secret, in: &steps) }
     patch.forget()
     return Explanation(steps: steps, error: failure)
   }
@@ -78,7 +81,9 @@ extension Signer {
     case .join:
       let separator = show(children[0], request, &patch) ?? ""
       let items = children.dropFirst().map { child in
-        program.nodes[child].type == .pairs ? pairs(child, separator, request, &patch) : show(child, request, &patch)
+        let item = program.nodes[child]
+        return item.type == .pairs && !item.traits.contains(.secret)
+          ? pairs(child, separator, request, &patch) : show(child, request, &patch)
       }
       return items.compactMap { $0 }.joined(separator: separator)
     case .or: return show(children[0], request, &patch) ?? show(children[1], request, &patch)
@@ -111,6 +116,45 @@ extension Signer {
       patch.encode(row, asForm: true)
       return Signer.text(patch.scratch.span)
     }
+  }
+
+  /// The back-stop: a secret in its own bytes or a usual encoding, wherever it came from (the caller may have sent it, too).
+  private static func mask(_ secret: Secret, in steps: inout [ExplainStep]) {
+    guard secret.count >= 4 else { return }
+    var needle = Buffer()
+    for encode in [
+      { (bytes: Span<UInt8>, buffer: inout Buffer) in buffer.append(bytes) },
+      { (bytes: Span<UInt8>, buffer: inout Buffer) in buffer.appendPercentEncoded(bytes, keeping: .unreserved) },
+      { (bytes: Span<UInt8>, buffer: inout Buffer) in
+        buffer.appendPercentEncoded(bytes, keeping: .unreserved, plusForSpace: true)
+      },
+      { (bytes: Span<UInt8>, buffer: inout Buffer) in buffer.appendBase64(bytes) },
+      { (bytes: Span<UInt8>, buffer: inout Buffer) in buffer.appendBase64URL(bytes) },
+    ] {
+      needle.clear()
+      encode(secret.span, &needle)
+      for index in steps.indices {
+        guard let shown = steps[index].shown else { continue }
+        steps[index].shown = replace(needle.span, in: shown)
+      }
+    }
+    needle.wipe()
+  }
+
+  private static func replace(_ needle: Span<UInt8>, in text: String) -> String {
+    let bytes = Array(text.utf8)
+    var result: [UInt8] = []
+    var offset = 0
+    while offset < bytes.count {
+      if bytes.count - offset >= needle.count, bytes.span.extracting(offset..<offset + needle.count).equals(needle) {
+        result += Array("•••".utf8)
+        offset += needle.count
+      } else {
+        result.append(bytes[offset])
+        offset += 1
+      }
+    }
+    return String(decoding: result, as: UTF8.self)
   }
 
   /// Bytes as a person can read them, cut where nobody would read on.

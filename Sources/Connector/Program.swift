@@ -23,8 +23,12 @@ struct Node: Sendable {
     static let binary = Traits(rawValue: 2)
     /// The same for every request of a route: made of literals, options and secrets only.
     static let fixed = Traits(rawValue: 4)
-    /// A secret could be read back from it.
+    /// A secret could be read back from it, or it is as good as one: `explain` masks it. See `deriveSecrecy`.
     static let secret = Traits(rawValue: 8)
+    /// A digest or MAC that a secret went into, with something of the request.
+    static let derived = Traits(rawValue: 16)
+    /// Nothing that differs from one request to the next but the time, the host and for whom it is.
+    static let constant = Traits(rawValue: 32)
   }
 
   var operation: Operation

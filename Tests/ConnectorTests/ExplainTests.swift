@@ -52,6 +52,8 @@ import Testing
     ("${alias} ${wrapped}", "••• <•••>"),
     // As good as the secret itself: nothing of the request is in it.
     ("${hex(sha256(secret.s))} ${hex(hmac_sha256(secret.s, 'login'))}", "••• •••"),
+    ("${hex(sha256(concat(secret.s, host, subject, route, option.o)))}", "•••"),
+    ("${hex(hmac_sha256(secret.s, concat(time('http'), now, now_ms)))}", "•••"),
     ("${hex(md5(concat(secret.s, path)))}", "3fc74d97dfc03565f802e13589b62cc8"),
   ]) func `a secret is masked where it stands, and an encoding of one as a whole`(
     expression: String, expected: String
@@ -68,6 +70,59 @@ import Testing
     let all = try shown(bench)
     #expect(all["header Out"] == expected)
     #expect(!all.values.contains { $0.contains("canary") })
+  }
+
+  @Test(arguments: [
+    ("${raw_query}", "•••"), ("${target}", "•••"), ("${form_encode(sort(query))}", "•••"),
+    ("${join('&', method, sort(query))}", "GET&•••"), ("${body}", "•••"), ("${json(body, 'k')}", "•••"),
+    ("${path}", "/p"), ("${hex(md5(concat(target, path)))}", "480887ecbcbc4b832a58c0250472788e"),
+  ]) func `a secret that was put into the query or body is masked there, too`(expression: String, expected: String)
+    throws
+  {
+    var bench = try Bench(
+      #"""
+      "secrets": { "s": {}, "b": {} }, "values": { "v": "${raw_query}" },
+      "set": {
+        "json": { "k": "${secret.b}" }, "query": { "sent": "${v}", "q": "${secret.s}" },
+        "headers": { "Out": "\#(expression)" }
+      }
+      """#)
+    bench.secrets = ["s": "canary a", "b": "canary b"]
+    bench.target = "/p?a=1"
+    let all = try shown(bench)
+    // In the phase before, the query is the caller's.
+    #expect(all["value v"] == "a=1")
+    #expect(all["header Out"] == expected)
+    #expect(!all.values.contains { $0.contains("canary") })
+  }
+
+  @Test(arguments: ["cana/ry b", "cana%2Fry%20b", "cana%2Fry+b", "Y2FuYS9yeSBi"])
+  func `a secret that the caller sent is masked as well`(sent: String) throws {
+    var bench = try Bench(
+      #""secrets": { "s": {} }, "set": { "headers": { "Key": "${secret.s}", "Out": "<${header.x-in}>" } }"#)
+    bench.secrets = ["s": "cana/ry b"]
+    bench.headers = ["x-in": sent]
+    #expect(try shown(bench) == ["header Key": "•••", "header Out": "<•••>"])
+  }
+
+  @Test func `what keys a MAC is masked, and so is every value that names it`() throws {
+    var bench = try Bench(
+      #"""
+      "secrets": { "s": {} },
+      "values": {
+        "k_date": "${hmac_sha256(concat('AWS4', secret.s), time('%Y%m%d'))}",
+        "k_path": "${hmac_sha256(secret.s, path)}",
+        "k_hex": "${hex(k_path)}",
+        "alias": "${k_hex}",
+        "sign": "${hex(hmac_sha256(hmac_sha256(alias, k_date), method))}",
+      },
+      "set": { "headers": { "Sign": "${sign}", "Path": "p ${hex(k_path)} ${alias}" } }
+      """#)
+    bench.secrets = ["s": "canary"]
+    let all = try shown(bench)
+    for name in ["k_date", "k_path", "k_hex", "alias"] { #expect(all["value \(name)"] == "•••") }
+    #expect(all["header Path"] == "p ••• •••")
+    #expect(all["header Sign"] == (try bench.signed().headers["Sign"]))
   }
 
   @Test func `a body is shown member by member`() throws {

@@ -1,0 +1,85 @@
+/// What `explain` may show: worked out once the whole file is read, since what is sent becomes part of what is signed.
+extension Program {
+  /// Marks what a secret can be read back from, and what is as good as a secret.
+  ///
+  /// A digest of secrets and constants is: whoever reads it can send it. So is what keys a MAC, whatever else went into it.
+  /// The query and body are, once a secret has been put into them.
+  mutating func deriveSecrecy(
+    _ values: [Connector.Definition], body: [Connector.Target], query: [Connector.Target]
+  ) {
+    let phases = phases(values, body, query)
+    var masked: Set<Int> = []
+    var count = -1
+    while count < masked.count {
+      count = masked.count
+      for index in nodes.indices { derive(index, values, isMasked: masked.contains(index)) }
+      for mac in macs { collectDerived(mac.key, values, &masked) }
+      let isSecret = { [nodes] (target: Connector.Target) in nodes[target.node].traits.contains(.secret) }
+      let (secretBody, secretQuery) = (body.contains(where: isSecret), query.contains(where: isSecret))
+      for (index, phase) in phases.enumerated() {
+        switch nodes[index].operation {
+        case .body where secretBody && phase > .body: masked.insert(index)
+        case .query, .rawQuery, .target:
+          if secretQuery && phase > .query { masked.insert(index) }
+        default: break
+        }
+      }
+    }
+  }
+
+  /// The phase in which each node is evaluated.
+  private func phases(
+    _ values: [Connector.Definition], _ body: [Connector.Target], _ query: [Connector.Target]
+  ) -> [Connector.Phase] {
+    var phases = [Connector.Phase](repeating: .headers, count: nodes.count)
+    func mark(_ node: Int, _ phase: Connector.Phase) {
+      phases[node] = phase
+      for child in children(of: node) { mark(child, phase) }
+    }
+    for value in values { mark(value.node, value.phase) }
+    for target in body { mark(target.node, .body) }
+    for target in query { mark(target.node, .query) }
+    return phases
+  }
+
+  /// A node's children, and the value that it names, come before it.
+  private mutating func derive(_ index: Int, _ values: [Connector.Definition], isMasked: Bool) {
+    let node = nodes[index]
+    var traits: Node.Traits = []
+    switch node.operation {
+    case .value: traits = nodes[values[node.index].node].traits.intersection(Node.Traits.secrecy)
+    case .secret: traits = [.secret, .constant]
+    case .literal, .number, .option, .route, .host, .subject, .time, .now, .nowMS: traits = .constant
+    default:
+      let inherited = children(of: index).map { nodes[$0].traits }
+      if !inherited.isEmpty, inherited.allSatisfy({ $0.contains(.constant) }) { traits = .constant }
+      let isSecret = inherited.contains { $0.contains(.secret) }
+      let isDerived = inherited.contains { $0.contains(.derived) }
+      if node.operation.isDigest || node.operation.isMac {
+        if isSecret || isDerived { traits.insert(traits.contains(.constant) ? .secret : .derived) }
+      } else {
+        if isSecret { traits.insert(.secret) }
+        if isDerived { traits.insert(.derived) }
+      }
+    }
+    if isMasked { traits.insert(.secret) }
+    nodes[index].traits = nodes[index].traits.subtracting(Node.Traits.secrecy).union(traits)
+  }
+
+  /// The digests and MACs that a key is made of.
+  private func collectDerived(_ index: Int, _ values: [Connector.Definition], _ found: inout Set<Int>) {
+    let node = nodes[index]
+    guard node.traits.contains(.derived) else { return }
+    if node.operation == .value {
+      collectDerived(values[node.index].node, values, &found)
+    } else if node.operation.isDigest || node.operation.isMac {
+      found.insert(index)
+    } else {
+      for child in children(of: index) { collectDerived(child, values, &found) }
+    }
+  }
+}
+
+extension Node.Traits {
+  fileprivate static let secrecy: Node.Traits = [.secret, .derived, .constant]
+}
