@@ -21,15 +21,17 @@ final class Bed: Sendable {
   ///   - upstream: of the one route, `r`; `port` is asked in its place.
   ///   - connector: `bearer` streams bodies, `codegate` reads them.
   ///   - connect: milliseconds.
-  ///   - timeouts: milliseconds, for the first byte and between bytes.
+  ///   - timeouts: milliseconds, for the first byte and between bytes; `idle` if that is to differ.
   ///   - route: further members of the route.
   ///   - top: further members of the configuration.
   convenience init(
     _ upstream: Upstream, port: UInt16? = nil, connector: String = "bearer", connect: Int = 2000, timeouts: Int = 2000,
-    route: String = "", top: String = "", files: [Catalog.File] = [], log: Log = Log(level: .error, isJSON: false)
+    idle: Int? = nil, route: String = "", top: String = "", files: [Catalog.File] = [],
+    log: Log = Log(level: .error, isJSON: false)
   ) throws {
     let text = Bed.configuration(
-      port: port ?? upstream.port, connector: connector, connect: connect, timeouts: timeouts, route: route, top: top)
+      port: port ?? upstream.port, connector: connector, connect: connect, timeouts: timeouts, idle: idle,
+      route: route, top: top)
     try self.init(try Bed.deployment(text, files: files), upstream, log: log)
   }
 
@@ -69,8 +71,7 @@ final class Bed: Sendable {
 
   static func configuration(
     store: String = "/nowhere", port: UInt16, connector: String = "bearer", connect: Int = 2000, timeouts: Int = 2000,
-    route: String = "",
-    top: String = ""
+    idle: Int? = nil, route: String = "", top: String = ""
   ) -> String {
     """
     {
@@ -79,7 +80,7 @@ final class Bed: Sendable {
       "routes": {
         "r": {
           "connector": "\(connector)", "upstream": "http://127.0.0.1:\(port)",
-          "timeouts": { "connect": "\(connect)ms", "first_byte": "\(timeouts)ms", "idle": "\(timeouts)ms" },
+          "timeouts": { "connect": "\(connect)ms", "first_byte": "\(timeouts)ms", "idle": "\(idle ?? timeouts)ms" },
           \(route)
         },
       },

@@ -13,6 +13,8 @@ final class Upstream: Sendable {
     case send(String)
     /// One byte a segment.
     case drip(String)
+    /// One byte at a time, with so many milliseconds behind each.
+    case trickle(String, Int32)
     /// Many bytes, until all are taken.
     case fill(Int)
     /// Reads the request's body to its end.
@@ -140,6 +142,8 @@ final class Upstream: Sendable {
           switch step {
           case .send(let text): socket.write(text)
           case .drip(let text): socket.drip(text)
+          case .trickle(let text, let pause):
+            for byte in text.utf8 where socket.write([byte]) { poll(nil, 0, pause) }
           case .fill(let count):
             let block = [UInt8](repeating: UInt8(ascii: "x"), count: 64 * 1024)
             var rest = count

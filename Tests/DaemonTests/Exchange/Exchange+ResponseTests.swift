@@ -119,8 +119,10 @@ func `a response cut at any byte is whole or visibly broken, is asked for once, 
   }
 }
 
-@Test(arguments: Fault.allCases)
-func `a POST is sent once wherever its response is cut, on a kept connection too`(_ fault: Fault) throws {
+@Test(arguments: Fault.allCases, ["", "body"])
+func `a POST is sent once wherever its response is cut, on a kept connection too`(
+  _ fault: Fault, _ body: String
+) throws {
   let shape = Shape.all[0]
   let upstream = try Upstream { request in
     guard let count = Int(request.target.dropFirst()) else { return [.send(shape.response)] }
@@ -131,7 +133,7 @@ func `a POST is sent once wherever its response is cut, on a kept connection too
   // As many kept connections as there will be requests.
   for client in clients { client.send(request("GET", "/warm")) }
   for client in clients { #expect(client.answer().text == "hello") }
-  for (count, client) in clients.enumerated() { client.send(request("POST", "/\(count)", body: "body")) }
+  for (count, client) in clients.enumerated() { client.send(request("POST", "/\(count)", body: body)) }
   #expect(surprises(clients.map { $0.answer() }, shape, fault) == [])
   #expect(clients.indices.filter { upstream.count("/\($0)") != 1 } == [], "sent once each")
   #expect(upstream.requests.contains { $0.method == "POST" && $0.number > 0 }, "none went over a kept connection")

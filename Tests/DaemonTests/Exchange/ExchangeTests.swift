@@ -105,7 +105,10 @@ func `an answer that comes before the body has is passed on, and the connection 
   #expect(answer.text == "large")
   #expect(answer.field("connection") == "close")
   // What the client still sends is taken, so that no reset destroys the answer.
-  client.socket.write([UInt8](repeating: 0x78, count: 32 << 10))
+  for _ in 0..<4 {
+    #expect(client.socket.write([UInt8](repeating: 0x78, count: 8 << 10)))
+    bed.look { _ in }
+  }
   client.socket.finish()
   #expect(client.rest().end == .end)
   #expect(upstream.settled().count == 1)
@@ -212,6 +215,28 @@ func `an answer that comes before the body has is passed on, and the connection 
   #expect(bed.idle() == 0)
 }
 
+@Test func `first_byte ends with the response's head however that trickles, and idle begins with its body`() throws {
+  let head = "HTTP/1.1 200 OK\r\nContent-Length: 30\r\n\r\n"
+  let upstream = try Upstream { request in
+    switch request.target {
+    case "/silent": [.hang]
+    case "/head": [.trickle(head + String(repeating: "x", count: 30), 20)]
+    case "/stalled": [.send(head + "hello"), .hang]
+    default: [.send(head), .trickle(String(repeating: "x", count: 30), 20)]
+    }
+  }
+  let soon = try Bed(upstream, timeouts: 250, idle: 60_000)
+  let late = try Bed(upstream, timeouts: 60_000, idle: 250)
+  let started = Clock.milliseconds()
+  #expect(try soon.ask(request("GET", "/silent")).problem == "upstream_timeout")
+  #expect(try soon.ask(request("GET", "/head")).problem == "upstream_timeout")
+  #expect(try soon.ask(request("GET", "/body")).isWhole)
+  let stalled = try late.ask(request("GET", "/stalled"))
+  #expect(!stalled.isWhole && stalled.isDecided && stalled.text == "hello")
+  #expect(try late.ask(request("GET", "/body")).body.count == 30)
+  #expect((700...10_000).contains(Clock.milliseconds() - started))
+}
+
 @Test func `a name that answers to nobody is given up after connect`() throws {
   // A listener whose queue is full takes no connection and refuses none.
   let full = try FullListener()
@@ -260,6 +285,21 @@ func `a body slower than 1 KiB a second is answered with 408 after its ten secon
 }
 
 // MARK: Draining
+
+@Test func `an answer that has begun before draining does so to its end, and its connection ends with it`() throws {
+  let gate = Lock(false)
+  let upstream = try Upstream { _ in [.send(hello.prefix(utf8: 40)), .wait(gate), .send("llo")] }
+  let bed = try Bed(upstream)
+  let client = try bed.connect()
+  client.send(request("GET", "/x"))
+  #expect(client.read(until: "\r\n\r\n"))
+  bed.crew.drain {}
+  #expect(bed.look { $0.isDraining })
+  gate.signal { $0 = true }
+  let (bytes, end) = client.rest()
+  #expect(String(decoding: bytes, as: UTF8.self) == "hello")
+  #expect(end == .end)
+}
 
 @Test func `draining lets what is under way finish, closes the rest, and then tells`() throws {
   let gate = Lock(false)
