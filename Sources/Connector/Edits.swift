@@ -99,6 +99,7 @@ extension Signer {
         if target.isOptional { continue }
         throw missing(patch.state.missing, "the body's member \(targets.body[index].text)")
       }
+      guard patch.hasRoom(for: object.count) else { throw .tooLarge }
       object.appendKey(targets.body[index].text)
       if program.nodes[target.node].type == .number {
         object.append(patch.arena.span.extracting(before...))

@@ -36,6 +36,12 @@ struct Evaluation {
   var values: [Value] = []
   /// The node that was absent when something last was.
   var missing = 0
+  /// Most bytes that the patch may hold, and whether something had no room: then the request is refused.
+  var limit = Evaluation.room
+  var isTooLarge = false
+
+  /// Beside what the body takes.
+  static let room = 16 << 20
 }
 
 /// Why a request cannot be signed. Messages name what the connector or the route names, never what the caller sent.
@@ -48,6 +54,8 @@ public enum EvaluationError: Error, Equatable, Sendable {
   case malformedForm
   /// `set.json` on a body that is not a JSON object.
   case bodyNotObject
+  /// Values that grow beyond all reason.
+  case tooLarge
 
   public var message: String {
     switch self {
@@ -55,6 +63,7 @@ public enum EvaluationError: Error, Equatable, Sendable {
     case .invalidHeaderValue(let header): "the value for the header \(header) contains a control character"
     case .malformedForm: "the form has a percent sign without two hexadecimal digits"
     case .bodyNotObject: "the body must be a JSON object, since the connector adds members to it"
+    case .tooLarge: "the connector makes more than \(Evaluation.room >> 20) MiB of it"
     }
   }
 }

@@ -25,7 +25,7 @@ extension Signer {
     case .uuid: return .bytes(Slice(origin: .arena, range: patch.state.uuid))
     case .query: return .pairs(patch.state.decodedQuery)
     case .now: return .number(patch.state.time.seconds)
-    case .nowMS: return .number(patch.state.time.seconds * 1000 + Int64(patch.state.time.milliseconds))
+    case .nowMS: return .number(patch.state.time.seconds &* 1000 &+ Int64(patch.state.time.milliseconds))
     case .value: return patch.state.values[node.index]
     case .header:
       guard let range = request.headers[node.index] else { return .absent(index) }
@@ -103,7 +103,7 @@ extension Signer {
       case .number: break
       }
       patch.arena.truncate(to: start)
-      patch.arena.append(patch.scratch, from: 0)
+      patch.appendScratch()
     case .time: program.formats[node.index].append(patch.state.time, to: &patch.arena)
     default: return append(value(of: index, request, &patch), request, &patch)
     }
@@ -128,7 +128,7 @@ extension Signer {
     for edge in node.firstChild + 1..<node.firstChild + node.childCount {
       let child = program.edges[edge]
       if program.nodes[child].type == .pairs, case .pairs(let pairs) = value(of: child, request, &patch) {
-        for pair in pairs {
+        for pair in pairs where patch.hasRoom(for: patch.pairs[pair].count + 1) {
           if !isFirst { append(separator, request, &patch) }
           isFirst = false
           patch.arena.append(own: patch.pairs[pair].name)
@@ -148,7 +148,7 @@ extension Signer {
       patch.scratch.clear()
       patch.scratch.append(patch.arena, from: start)
       patch.arena.truncate(to: before)
-      patch.arena.append(patch.scratch, from: 0)
+      patch.appendScratch()
     }
     return true
   }
@@ -198,6 +198,7 @@ extension Signer {
   // MARK: Bytes
 
   func append(_ slice: Slice, _ request: borrowing ConnectorRequest, _ patch: inout Patch) {
+    guard patch.hasRoom(for: slice.range.count) else { return }
     if slice.origin == .arena {
       patch.arena.append(own: slice.range)
     } else {
@@ -220,7 +221,7 @@ extension Signer {
     case .bytes(let slice): append(slice, request, &patch)
     case .number(let number): patch.arena.appendDecimal(number)
     case .pairs(let pairs):
-      for pair in pairs {
+      for pair in pairs where patch.hasRoom(for: patch.pairs[pair].count) {
         patch.arena.append(own: patch.pairs[pair].name)
         patch.arena.append(own: patch.pairs[pair].value)
       }

@@ -5,6 +5,9 @@ struct Pair {
   var name: Range<Int>
   var value: Range<Int>
 
+  /// Bytes of both.
+  var count: Int { name.count + value.count }
+
   /// Decodes a query or form; empty pieces between `&` are no pairs, a name without `=` has an empty value.
   /// - Returns: the row of new pairs, or nil when a `%` has no two digits behind it.
   static func decode(_ buffer: borrowing Buffer, into arena: inout Buffer, _ pairs: inout [Pair]) -> Range<Int>? {
@@ -31,6 +34,7 @@ extension Patch {
   /// A copy of a row, by name and then by value, byte by byte.
   mutating func appendSorted(_ row: Range<Int>) -> Range<Int> {
     let first = pairs.count
+    guard hasRoom(for: row.count * MemoryLayout<Pair>.stride) else { return first..<first }
     for index in row { pairs.append(pairs[index]) }
     sort(first, pairs.count)
     return first..<pairs.count

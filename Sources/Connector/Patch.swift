@@ -68,6 +68,18 @@ public struct Patch: ~Copyable {
     }
   }
 
+  /// Whether so many bytes more can be held for this request; if not, it is refused in the end.
+  mutating func hasRoom(for count: Int) -> Bool {
+    if arena.count + pairs.count * MemoryLayout<Pair>.stride + count <= state.limit { return true }
+    state.isTooLarge = true
+    return false
+  }
+
+  /// Appends what a function left in `scratch` to the arena.
+  mutating func appendScratch() {
+    if hasRoom(for: scratch.count) { arena.append(scratch, from: 0) }
+  }
+
   mutating func begin() {
     headers.removeAll(keepingCapacity: true)
     query = nil

@@ -83,7 +83,7 @@ public final class Signer {
       patch.state.values.append(isFixed ? self.value(of: node, request, &patch) : .absent(node))
     }
     for mac in program.nodes where mac.operation.isMac && program.macs[mac.index].isFixed {
-      isKeyed[mac.index] = keyed(mac, request, &patch) != nil
+      isKeyed[mac.index] = keyed(mac, request, &patch) != nil && !patch.state.isTooLarge
     }
     patch.forget()
   }
@@ -106,6 +106,8 @@ public final class Signer {
   ) throws(EvaluationError) {
     patch.begin()
     patch.state.time = time
+    patch.state.limit = Evaluation.room + 4 * request.body.count
+    patch.state.isTooLarge = false
     patch.state.body = Slice(origin: .body, range: 0..<request.body.count)
     patch.state.query = request.query.map { Slice(origin: .block, range: $0) }
     for value in values { patch.state.values.append(.absent(value.node)) }
@@ -122,6 +124,7 @@ public final class Signer {
     }
     define(.headers, request, &patch)
     try setHeaders(request, &patch)
+    if patch.state.isTooLarge { throw .tooLarge }
   }
 
   private func define(_ phase: Connector.Phase, _ request: borrowing ConnectorRequest, _ patch: inout Patch) {

@@ -67,7 +67,7 @@ struct TimeFormat: Sendable {
     switch style {
     case .http: buffer.appendHTTPDate(time.seconds)
     case .iso8601:
-      buffer.appendISO8601(time.seconds + Int64(offset) * 60)
+      buffer.appendISO8601(time.seconds &+ Int64(offset) * 60)
       if offset != 0 {
         buffer.truncate(to: buffer.count - 1)
         appendZone(to: &buffer, colon: true)
@@ -77,7 +77,7 @@ struct TimeFormat: Sendable {
   }
 
   private func appendPattern(_ time: RequestTime, to buffer: inout Buffer) {
-    let local = CivilTime(time.seconds + Int64(offset) * 60)
+    let local = CivilTime(time.seconds &+ Int64(offset) * 60)
     var index = 0
     while index < pattern.count {
       let byte = pattern[index]

@@ -8,6 +8,8 @@ struct VectorReader {
   let connector: Connector
   private(set) var diagnostics: [Diagnostic] = []
 
+  /// Up to the last second of the year 9999.
+  private static let times = 0...253_402_300_799
   private static let keys = [
     "name", "request", "secrets", "options", "route", "subject", "now", "now_ms", "nonce", "uuid", "expect",
   ]
@@ -120,13 +122,19 @@ struct VectorReader {
 
   /// `now` in seconds, or `now_ms`; a connector that reads the clock is given one or the other.
   private mutating func time(_ vector: JSONValue) -> RequestTime? {
-    let (seconds, milliseconds) = (vector["now"]?.int, vector["now_ms"]?.int)
-    if let milliseconds {
+    if let milliseconds = vector["now_ms"]?.int, VectorReader.times.contains(milliseconds / 1000), milliseconds >= 0 {
       return RequestTime(seconds: Int64(milliseconds / 1000), milliseconds: milliseconds % 1000)
     }
-    if let seconds { return RequestTime(seconds: Int64(seconds)) }
-    if vector["now"] == nil, vector["now_ms"] == nil, !connector.readsTime { return RequestTime(seconds: 0) }
-    error("\"now\" is a number of seconds since 1970", at: vector["now"] ?? vector)
+    if vector["now_ms"] == nil {
+      if let seconds = vector["now"]?.int, VectorReader.times.contains(seconds) {
+        return RequestTime(seconds: Int64(seconds))
+      }
+      if vector["now"] == nil, !connector.readsTime { return RequestTime(seconds: 0) }
+    }
+    let key = vector["now_ms"] == nil ? "now" : "now_ms"
+    error(
+      "\"\(key)\" is a number of \(key == "now" ? "" : "milli")seconds since 1970, before the year 10000",
+      at: vector[key] ?? vector)
     return nil
   }
 

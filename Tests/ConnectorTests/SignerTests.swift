@@ -1,5 +1,5 @@
 import Bytes
-import Connector
+@testable import Connector
 import Crypto
 import Foundation
 import JSON
@@ -220,6 +220,33 @@ import Testing
     var bench = try Bench(#""secrets": {"s": {}}, "set": { "headers": { "X-Key": "${secret.s}" } }"#)
     bench.secrets = ["s": secret]
     #expect(throws: EvaluationError.invalidHeaderValue(header: "X-Key")) { try bench.signed() }
+  }
+
+  @Test(arguments: [
+    "concat(v, v)", "join('', v, v)", "hex(concat(v, v, v, v, v, v, v, v))",
+  ]) func `values that grow and grow are an error, before memory is short`(grown: String) throws {
+    let values = (1..<64).map { "\"v\($0)\": \"${" + grown.replacing("v", with: "v\($0 - 1)") + "}\"" }
+    var bench = try Bench(
+      #"""
+      "values": { "v0": "${body}", \#(values.joined(separator: ", ")) },
+      "set": { "headers": { "X": "${hex(md5(v63))}" } }
+      """#)
+    bench.body = Array("seed of them".utf8)
+    #expect(throws: EvaluationError.tooLarge) { try bench.signed() }
+    // The same as a fixed key.
+    bench.connector = try Bench(
+      #"""
+      "values": { "v0": "seed of them", \#(values.joined(separator: ", ")) },
+      "set": { "headers": { "X": "${hex(hmac_sha256(v63, path))}" } }
+      """#
+    ).connector
+    #expect(throws: EvaluationError.tooLarge) { try bench.signed() }
+  }
+
+  @Test func `a large body has room beside what is made of it`() throws {
+    var bench = try Bench(#""values": { "v": "${body}x" }, "set": { "headers": { "X": "${hex(md5(v))}" } }"#)
+    bench.body = [UInt8](repeating: 0x61, count: Evaluation.room + 1)
+    #expect(try bench.signed().headers["X"]?.utf8.count == 32)
   }
 
   @Test(arguments: ["[]", "{", "1", "{\"a\":1,\"a\":2}"])
