@@ -210,6 +210,14 @@ private struct Planner: ~Copyable {
     if head.nominatesOthers, head.connectionNames(bytes, where: { route.setNames.contains($0) }) {
       throw Problem(HTTPError.protectedFieldNominated, route: route.name)
     }
+    // What is signed would be one of them, and the upstream might take the other.
+    for name in route.readHeaders {
+      var isThere = false
+      for field in head.fields where name.span.equalsIgnoringCase(bytes.extracting(field.name)) {
+        if isThere { throw Problem(HTTPError.duplicateField, route: route.name) }
+        isThere = true
+      }
+    }
     if let limit = route.bodyLimit, case .length(let length) = head.framing, length > limit {
       throw Problem.bodyTooLarge(route)
     }

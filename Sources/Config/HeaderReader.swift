@@ -5,8 +5,8 @@ import JSON
 struct HeaderReader {
   let report: Report
   let route: String
-  /// What the connector sets.
-  let set: (connector: String, headers: [String])
+  /// What the connector sets and reads.
+  let effect: ParameterReader.Effect
 
   /// Framing, connection and authority, which are ours to decide (RFC 9110 §7.6.1, RFC 9112 §6), and the headers that
   /// would say otherwise.
@@ -44,9 +44,15 @@ struct HeaderReader {
       report.error("header \"\(entry.key)\" is the daemon's to set", atKey: entry, help: "remove it")
       return false
     }
-    if set.headers.contains(where: { $0.headerKey == key }) {
+    if effect.setHeaders.contains(where: { $0.headerKey == key }) {
       report.error(
-        "header \"\(entry.key)\" is set by the connector \"\(set.connector)\"", atKey: entry, help: "remove it")
+        "header \"\(entry.key)\" is set by the connector \"\(effect.connector)\"", atKey: entry, help: "remove it")
+      return false
+    }
+    if effect.readHeaders.contains(where: { $0.headerKey == key }) {
+      report.error(
+        "header \"\(entry.key)\" is read by the connector \"\(effect.connector)\" as the caller sends it", atKey: entry,
+        help: "remove it")
       return false
     }
     return true

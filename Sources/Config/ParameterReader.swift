@@ -93,20 +93,28 @@ struct ParameterReader {
     return report.diagnostics.count == errorsBefore ? values : nil
   }
 
-  /// Names of the headers that the connector sets with these options.
+  /// Names of headers that mean something to the connector.
+  struct Effect {
+    var connector = ""
+    var setHeaders: [String] = []
+    var readHeaders: [String] = []
+  }
+
+  /// What the connector does with these options.
   func effect(
     of connector: Connector?, _ values: [String: String]?, _ member: JSONMember?, _ place: JSONMember?
-  ) -> (connector: String, headers: [String]) {
-    guard let connector, let values else { return ("", []) }
+  ) -> Effect {
+    guard let connector, let values else { return Effect() }
+    var effect = Effect(connector: connector.name, readHeaders: connector.readHeaders)
     do {
-      return (connector.name, try connector.targets(options: values).headers.map(\.text))
+      effect.setHeaders = try connector.targets(options: values).headers.map(\.text)
     } catch {
       var option: String?
       if case .invalid(let name, _) = error { option = name }
       let entry = member?.value.members?.first { $0.key == option }
       if let value = entry?.value ?? place?.value { report.error(error.message, at: value) }
     }
-    return (connector.name, [])
+    return effect
   }
 }
 

@@ -43,7 +43,7 @@ struct RouteReader {
       name: name, position: member.keyPosition, connector: connector?.name ?? "",
       upstream: upstream ?? Upstream.none, secrets: secretNames, options: optionValues ?? [:])
     if let headers = section.optional("headers") {
-      route.headers = HeaderReader(report: report, route: name, set: effect).headers(headers)
+      route.headers = HeaderReader(report: report, route: name, effect: effect).headers(headers)
     }
     if let tls = section.optional("tls") { readTLS(tls, into: &route) }
     if let timeouts = section.optional("timeouts") { readTimeouts(timeouts, into: &route.timeouts) }

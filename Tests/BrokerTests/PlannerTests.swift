@@ -1,4 +1,6 @@
 import Broker
+import Connector
+import HTTP
 import Testing
 
 private func snapshot() throws -> Snapshot {
@@ -272,6 +274,23 @@ private func snapshot() throws -> Snapshot {
     let request = Example.request("GET /keyed/x HTTP/1.1", "Host: localhost:7220", "Connection: \(options)")
     #expect(try Example.problem(request, snapshot())?.code == .malformedRequest)
     #expect(try Example.destination(request.replacing("/keyed", with: "/codegate"), snapshot()) == "codegate /x")
+  }
+
+  @Test func `a header that the connector reads stands once`() throws {
+    let text = #"{ "connector": "c", "title": "C", "set": { "headers": { "X-A": "${or(header.X-Org, 'none')}" } } }"#
+    let connector = try #require(Connector.compile(source: Array(text.utf8), file: "c.jsonc").connector)
+    let route = try Route(
+      name: "r", index: 0,
+      upstream: .init(isTLS: true, host: "a.example", port: 443, authority: "a.example", basePath: ""),
+      connector: connector, secrets: [:], options: [:])
+    let snapshot = Snapshot(routes: [route])
+    func problem(_ fields: String...) throws -> Problem? {
+      let lines = ["GET /r/x HTTP/1.1", "Host: localhost:7220"] + fields
+      return try Example.problem(lines.map { $0 + "\r\n" }.joined() + "\r\n", snapshot)
+    }
+    #expect(try problem("X-Org: a", "X-Other: a", "X-Other: b") == nil)
+    #expect(try problem("X-Org: a", "x-org: b") == Problem(HTTPError.duplicateField, route: "r"))
+    #expect(try problem("X-Org: a", "X-ORG: a")?.code == .malformedRequest)
   }
 
   @Test func `row 73: a body longer than the route's limit is 413 before it is read`() throws {

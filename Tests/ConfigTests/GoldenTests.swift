@@ -5,9 +5,11 @@ import Testing
 
 @testable import Config
 
-/// What is built in; a directory `/more` with a connector that needs nothing, and one with files that are wrong.
+/// What is built in; a directory `/more` with a connector that needs nothing, `/reads` with one that reads a header,
+/// and one with files that are wrong.
 func testCatalog(_ directories: [String]) -> Catalog {
-  directories.contains("/broken") ? brokenCatalog : directories.contains("/more") ? largerCatalog : plainCatalog
+  if directories.contains("/broken") { return brokenCatalog }
+  return directories.contains("/more") ? largerCatalog : directories.contains("/reads") ? readingCatalog : plainCatalog
 }
 
 private let plainCatalog = Catalog()
@@ -15,6 +17,12 @@ private let largerCatalog = Catalog(files: [
   .init(
     name: "/more/none.jsonc",
     bytes: Array(#"{ "connector": "none", "title": "Nothing", "set": { "headers": { "X-A": "1" } } }"#.utf8))
+])
+private let readingCatalog = Catalog(files: [
+  .init(
+    name: "/reads/tenant.jsonc",
+    bytes: Array(
+      #"{ "connector": "tenant", "title": "T", "set": { "headers": { "X-A": "${hex(md5(header.X-Org))}" } } }"#.utf8))
 ])
 private let brokenCatalog = Catalog(files: [
   .init(
