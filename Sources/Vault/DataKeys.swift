@@ -44,13 +44,18 @@ extension Vault {
   /// The data key that seals, made or replaced if it is time.
   func sealingKey(now: Int64) throws(VaultError) -> (id: Int64, key: Secret) {
     var row = try database.prepare("SELECT id, created, seals FROM data_key ORDER BY id DESC LIMIT 1")
-    if try !row.step() || row.integer(1) + Vault.lifeOfDataKey <= now || row.integer(2) >= Vault.sealsPerDataKey {
-      try addDataKey(now: now)
-    }
+    let isUsable = try row.step() && Vault.isYoung(row.integer(1), now) && row.integer(2) < Vault.sealsPerDataKey
+    if !isUsable { try addDataKey(now: now) }
     guard let id = newestDataKey, let key = dataKeys[id] else {
       throw VaultError(.damaged, path, "it has no data key")
     }
     return (id, key)
+  }
+
+  /// What was made in the future is not: the clock or the row is wrong.
+  private static func isYoung(_ created: Int64, _ now: Int64) -> Bool {
+    let (age, overflow) = now.subtractingReportingOverflow(created)
+    return !overflow && (0..<lifeOfDataKey).contains(age)
   }
 
   func countSeal(under id: Int64) throws(VaultError) {

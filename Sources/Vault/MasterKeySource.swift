@@ -56,14 +56,16 @@ public enum MasterKeySource: Sendable, Equatable {
   }
 
   /// What a file with a key in it must be.
-  private enum Rule {
+  enum Rule {
     case ownFile, ownFileOrPipe
     /// systemd made it: it belongs to root or to us, and a group bit may stand for an access list.
     case credential
   }
 
-  private static func read(_ path: String, _ rule: Rule) throws(VaultError) -> Secret {
-    let descriptor = unsafe open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+  static func read(_ path: String, _ rule: Rule) throws(VaultError) -> Secret {
+    // What is no file must not be waited for, except a pipe where one may be.
+    let waiting = rule == .ownFileOrPipe ? 0 : O_NONBLOCK
+    let descriptor = unsafe open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | waiting)
     guard descriptor >= 0 else {
       switch errno {
       case ENOENT, ENOTDIR: throw VaultError(.keyMissing, path)

@@ -30,7 +30,8 @@ extension Vault {
       try? readDataKeys()
       throw error
     }
-    try finishRotation()
+    // The key has changed, whatever becomes of the rest: that is done the next time the store is opened.
+    try? finishRotation()
   }
 
   /// Seals what lies under older data keys anew under the newest, and destroys the older ones.
@@ -41,8 +42,7 @@ extension Vault {
       try database.run("DELETE FROM data_key WHERE id < \(newest)")
     }
     dataKeys = [newest: key]
-    // The log still has the pages of before.
-    try database.run("PRAGMA wal_checkpoint(TRUNCATE)")
+    try checkpoint()
   }
 
   /// One transaction's worth; returns how many secrets it was.
@@ -61,26 +61,33 @@ extension Vault {
   }
 }
 
-extension MasterKeySource {
-  /// Rotating in place: the next key lies beside a key file until the store has taken it. One that a rotation that was
-  /// killed has left there is used again. Nil if this is no file.
-  public func prepareNext() throws(VaultError) -> MasterKeySource? {
-    guard case .file(let path) = self else { return nil }
-    let next = MasterKeySource.file(path + ".new")
+/// A key file on its way to being replaced in place. While it exists no other process replaces that file.
+public struct KeyReplacement: ~Copyable {
+  private let path: String
+  private let lock: KeyLock
+  /// Of the next key, beside the file until the store has taken it.
+  public var next: MasterKeySource { .file(path + ".new") }
+
+  /// - Throws: `VaultError.keyLocked`.
+  fileprivate init(of path: String) throws(VaultError) {
+    self.path = path
+    lock = try KeyLock(key: path)
+  }
+
+  /// Makes the next key, whole from the moment that it has its name, unless a rotation that was killed has left one.
+  fileprivate func prepare() throws(VaultError) {
     do throws(VaultError) {
       _ = try next.load(credentialsDirectory: nil)
-      return next
     } catch {
-      switch error.code {
-      case .keyMissing: break
-      // Killed while it was written: no store has taken it.
-      case .keyTruncated: StoreFile.remove(path + ".new")
-      default: throw error
-      }
+      // Whatever else is wrong with it: the store may have taken it, so it stays.
+      guard error.code == .keyMissing else { throw error }
+      let temporary = path + ".new.tmp"
+      // The lock is ours: what lies here nobody has read.
+      StoreFile.remove(temporary)
+      try MasterKeySource.generateFile(temporary)
+      StoreFile.copyOwner(of: path, to: temporary)
+      try StoreFile.publish(temporary, as: path + ".new")
     }
-    try MasterKeySource.generateFile(path + ".new")
-    StoreFile.copyOwner(of: path, to: path + ".new")
-    return next
   }
 
   /// The store has taken the next key: it takes the place of the one before, which stays beside it, named after its
@@ -88,14 +95,39 @@ extension MasterKeySource {
   /// - Parameter generation: of the key that the store has taken.
   /// - Returns: where the key before is kept.
   @discardableResult
-  public func adoptNext(generation: Int64) throws(VaultError) -> String {
-    guard case .file(let path) = self else { return "" }
-    let before = "\(path).\(generation - 1)"
-    guard unsafe link(path, before) == 0 || errno == EEXIST, unsafe rename(path + ".new", path) == 0 else {
-      throw VaultError(.inputOutput, path, SystemCall.reason())
-    }
+  public consuming func adopt(generation: Int64) throws(VaultError) -> String {
+    let before = try keepAside(generation: generation - 1)
+    // The key before has its second name for good when it loses its first.
+    try SystemCall.syncDirectory(StoreFile.directory(of: path))
+    guard unsafe rename(path + ".new", path) == 0 else { throw VaultError(.inputOutput, path, SystemCall.reason()) }
     try SystemCall.syncDirectory(StoreFile.directory(of: path))
     return before
+  }
+
+  /// Gives the key in force a second name: one that is free, or that has this key already.
+  private borrowing func keepAside(generation: Int64) throws(VaultError) -> String {
+    let key = try MasterKeySource.read(path, .ownFile)
+    var name = "\(path).\(generation)"
+    var attempt = 1
+    while unsafe link(path, name) != 0 {
+      guard errno == EEXIST else { throw VaultError(.inputOutput, name, SystemCall.reason()) }
+      if let other = try? MasterKeySource.read(name, .ownFile), other == key { return name }
+      // Another store's.
+      attempt += 1
+      name = "\(path).\(generation).\(attempt)"
+    }
+    return name
+  }
+}
+
+extension MasterKeySource {
+  /// Rotating in place: makes the next key, to lie beside a key file until the store has taken it. Nil if this is no file.
+  /// - Throws: `VaultError.keyLocked` while another process rotates.
+  public func prepareNext() throws(VaultError) -> KeyReplacement? {
+    guard case .file(let path) = self else { return nil }
+    let replacement = try KeyReplacement(of: path)
+    try replacement.prepare()
+    return replacement
   }
 }
 
@@ -106,16 +138,27 @@ extension Vault {
   public static func open(
     path: String, source: MasterKeySource, credentialsDirectory: String?
   ) throws(VaultError) -> Vault {
-    let key = try source.load(credentialsDirectory: credentialsDirectory)
+    try open(path: path, source: source, key: source.load(credentialsDirectory: credentialsDirectory))
+  }
+
+  /// The same with the key that was loaded from `source`: a pipe can be read only once.
+  public static func open(path: String, source: MasterKeySource, key: MasterKey) throws(VaultError) -> Vault {
     do throws(VaultError) {
       return try Vault(path: path, key: key)
-    } catch {
-      guard error.code == .wrongKey, case .file(let file) = source, StoreFile.exists(file + ".new"),
-        let next = try? MasterKeySource.file(file + ".new").load(credentialsDirectory: nil),
-        let vault = try? Vault(path: path, key: next)
-      else { throw error }
+    } catch let refusal {
+      guard refusal.code == .wrongKey, case .file(let file) = source, StoreFile.exists(file + ".new") else {
+        throw refusal
+      }
+      let vault: Vault
+      do throws(VaultError) {
+        vault = try Vault(path: path, key: MasterKeySource.file(file + ".new").load(credentialsDirectory: nil))
+      } catch {
+        throw error.code == .wrongKey ? refusal : error
+      }
       // Who may not rename it here can later: the store opens either way.
-      _ = try? source.adoptNext(generation: vault.masterKeyGeneration)
+      if let replacement = try? KeyReplacement(of: file) {
+        _ = try? replacement.adopt(generation: vault.masterKeyGeneration)
+      }
       return vault
     }
   }

@@ -60,12 +60,15 @@ extension Vault {
   /// False if there is none to remove.
   @discardableResult
   public func removeSecret(_ name: String) throws(VaultError) -> Bool {
-    try change { () throws(VaultError) in
+    let isRemoved = try change { () throws(VaultError) in
       var row = try database.prepare("DELETE FROM secret WHERE name = ?")
       try row.bind(name)
       _ = try row.step()
       return database.changedRows > 0
     }
+    // The log still has its pages. It is removed whether or not they go now.
+    if isRemoved { try? checkpoint() }
+    return isRemoved
   }
 
   /// By name.

@@ -115,6 +115,28 @@ enum StoreFile {
   }
 }
 
+/// Says to other processes that a key file is being replaced. It is the file's directory that is locked: the file changes.
+struct KeyLock: ~Copyable {
+  private let descriptor: Int32
+
+  /// - Throws: `.keyLocked`.
+  init(key: String) throws(VaultError) {
+    let directory = StoreFile.directory(of: key)
+    let descriptor = unsafe open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw VaultError(.inputOutput, directory, SystemCall.reason()) }
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      close(descriptor)
+      throw VaultError(.keyLocked, key)
+    }
+    self.descriptor = descriptor
+  }
+
+  deinit {
+    _ = flock(descriptor, LOCK_UN)
+    close(descriptor)
+  }
+}
+
 /// Says to other processes that the store is open. The kernel takes it back when the process ends, however it ends.
 struct StoreLock: ~Copyable {
   private let descriptor: Int32

@@ -37,7 +37,8 @@ public final class Vault {
     try checkSecrets()
     database.mayChangeOnClose = true
     try database.run("PRAGMA journal_mode = WAL")
-    try finishRotation()
+    // A full disk must not keep from being read what it can be read without.
+    try? finishRotation()
   }
 
   /// Makes a store that has no secrets yet. It appears under its name when it is whole, and never in another's place.
@@ -71,6 +72,12 @@ public final class Vault {
   /// a trace without a store, something was lost, and making an empty one would hide it.
   public static func hasTrace(_ path: String) -> Bool {
     ["", "-wal", "-shm", ".lock"].contains { StoreFile.exists(path + $0) }
+  }
+
+  /// Folds the write-ahead log into the store's file, which is then whole by itself, and leaves nothing of what was
+  /// overwritten or removed in the log.
+  public func checkpoint() throws(VaultError) {
+    try database.run("PRAGMA wal_checkpoint(TRUNCATE)")
   }
 
   private static func fill(

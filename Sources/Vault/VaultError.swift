@@ -8,7 +8,8 @@ public struct VaultError: Error, Sendable {
     // What is in it.
     case secretMismatch, dataKeyMismatch, badName, tooLarge, tooMany
     // The master key.
-    case keyMissing, keyExists, keyPermissions, keyMalformed, keyTruncated, wrongKey, wrongKeyKind, passphraseTooShort
+    case keyMissing, keyExists, keyLocked, keyPermissions, keyMalformed, keyTruncated, wrongKey, wrongKeyKind,
+      passphraseTooShort
     case noCredentials
   }
 
@@ -31,7 +32,7 @@ public struct VaultError: Error, Sendable {
     case .foreign, .truncated, .damaged, .newerSchema, .secretMismatch, .dataKeyMismatch, .keyMalformed, .keyTruncated,
       .tooLarge, .leftoverLog:
       65
-    case .locked: 69
+    case .locked, .keyLocked: 69
     case .exists, .keyExists, .inputOutput, .tooMany: 74
     case .storePermissions, .keyPermissions: 77
     case .missing, .keyMissing, .wrongKey, .wrongKeyKind, .passphraseTooShort, .noCredentials: 78
@@ -60,6 +61,7 @@ public struct VaultError: Error, Sendable {
     case .tooMany: "the store \(subject) is full\(reason)"
     case .keyMissing: "there is no key at \(subject)"
     case .keyExists: "\(subject) exists, and a key is never overwritten"
+    case .keyLocked: "another process is replacing the key \(subject)"
     case .keyPermissions: "the key \(subject) is not private\(reason)"
     case .keyMalformed: "\(subject) is not a master key of Chatelaine\(reason)"
     case .keyTruncated: "the key \(subject) is cut short"
@@ -88,6 +90,7 @@ public struct VaultError: Error, Sendable {
     case .tooLarge: "a secret has 65536 bytes at most"
     case .tooMany: "remove secrets that no route uses"
     case .keyMissing: "run \"chatelaine key generate FILE\", or correct \"store\".\"key\" in the configuration"
+    case .keyLocked: "nothing was changed; wait until it is done"
     case .keyPermissions: "make it a regular file of the user that runs Chatelaine, mode 0400"
     case .keyMalformed, .keyTruncated: "restore it from a backup; \"chatelaine key generate\" makes new ones"
     case .wrongKey: "\"store\".\"key\" names another store's key, or one from before a rotation; nothing was changed"

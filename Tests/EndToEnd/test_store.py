@@ -272,7 +272,7 @@ def test_the_key_may_come_from_a_credential_or_a_passphrase(upstream, safe):
         assert "shared/token" in place.run_well("secret", "list", env=environment).out
         assert place.run("secret", "list").returncode != 0, "without the directory there is no key"
         # A passphrase makes a store of its own.
-        missing_store(place)
+        no_store(place)
         passphrase = place.home / "passphrase"
         passphrase.write_text("correct horse battery staple\n")
         passphrase.chmod(0o400)
@@ -298,6 +298,50 @@ def test_the_first_secret_makes_the_store_and_a_lost_one_is_not_made_anew(place)
     refused = place.run("secret", "set", "second/one", input="value")
     assert refused.returncode == CONFIGURATION and "no store" in refused.err
     assert not place.store.exists()
+
+
+def test_init_replaces_neither_a_lost_key_nor_a_lost_store(place):
+    missing_key(place)
+    refused = place.run("init")
+    assert refused.returncode == CONFIGURATION and "restore the key" in refused.err
+    assert not place.key.exists()
+    place.run_well("key", "generate", place.key)
+    missing_store(place)
+    refused = place.run("init")
+    assert refused.returncode == CONFIGURATION and "no store" in refused.err
+    assert not place.store.exists()
+
+
+def test_after_a_clean_stop_the_file_alone_is_the_whole_store(place, build, upstream):
+    place.start()
+    place.run_well("secret", "set", "late/one", input="value")
+    place.stop()
+    log = place.store.with_name("store.db-wal")
+    assert not log.exists() or not log.stat().st_size
+    copy = build({"shared": {"connector": "bearer", "upstream": upstream.origin}})
+    try:
+        missing_store(copy)
+        shutil.copy2(place.store, copy.store)
+        shutil.copy2(place.key, copy.key.with_suffix(".tmp"))
+        copy.key.with_suffix(".tmp").replace(copy.key)
+        assert "late/one" in copy.run_well("secret", "list").out
+    finally:
+        copy.remove()
+
+
+def test_two_rotations_at_once_leave_a_store_that_opens(place, upstream):
+    place.start()
+    for _ in range(5):
+        rotations = [subprocess.Popen([BIN, "--config", str(place.config), "key", "rotate"], stdin=subprocess.DEVNULL,
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(3)]
+        told = [rotation.communicate()[1].decode() for rotation in rotations]
+        statuses = [rotation.returncode for rotation in rotations]
+        assert 0 in statuses and set(statuses) <= {0, UNAVAILABLE}, told
+    place.stop()
+    place.start()
+    with upstream.answering():
+        assert place.exchange("GET", "/shared/x").status == 200
+    place.stop()
 
 
 # kill -9

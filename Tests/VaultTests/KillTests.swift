@@ -43,8 +43,8 @@ struct KillTests {
           if number % 10 == 0 {
             let next = MasterKeySource.file(directory + "/master.key")
             guard let new = try next.prepareNext() else { return }
-            try vault.rotateMasterKey(to: new.load(credentialsDirectory: nil), now: 1)
-            try next.adoptNext(generation: vault.masterKeyGeneration)
+            try vault.rotateMasterKey(to: new.next.load(credentialsDirectory: nil), now: 1)
+            try new.adopt(generation: vault.masterKeyGeneration)
           }
         }
       }

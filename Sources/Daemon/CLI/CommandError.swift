@@ -43,7 +43,7 @@ struct CommandError: Error {
 
   /// Runs a step of the vault.
   @discardableResult
-  static func wrap<Result>(_ body: () throws(VaultError) -> Result) throws(CommandError) -> Result {
+  static func wrap<Result: ~Copyable>(_ body: () throws(VaultError) -> Result) throws(CommandError) -> Result {
     do throws(VaultError) { return try body() } catch { throw CommandError(error) }
   }
 

@@ -34,7 +34,18 @@ extension Verb {
     }
     // The configuration comes last: until it is there, a second run finishes a first that was interrupted.
     let store = setup.configuration.store
+    if unsafe access(store.path, F_OK) != 0, Vault.hasTrace(store.path) {
+      throw CommandError(
+        CommandError.Status.configuration, "there is no store at \(store.path), but what one left lies beside it",
+        hint: "restore it from a backup; to start anew, remove \(store.path).lock and what else is named after it")
+    }
     if case .file(let key) = store.key, unsafe access(key, F_OK) != 0 {
+      // A new key would not open it.
+      guard !Vault.hasTrace(store.path) else {
+        throw CommandError(
+          CommandError.Status.configuration, "there is no key at \(key), but a store at \(store.path)",
+          hint: "restore the key: without it the store cannot be read")
+      }
       try installation.makeDirectory(of: key)
       try CommandError.wrap { () throws(VaultError) in try MasterKeySource.generateFile(key) }
       console.show("made \(key): the master key; keep a copy where the store's backups are not")

@@ -59,12 +59,17 @@ extension Verb {
       console.show("rotated")
       return console.tell("Now write in the configuration: \"key\": { \"\(kind)\": \"\(value)\" }")
     }
-    guard case .file(let next)? = try CommandError.wrap({ () throws(VaultError) in try source.prepareNext() }) else {
-      throw CommandError.usage("the store's key is no file, so it cannot be replaced in place", invocation.verb)
-    }
+    guard let replacement = try CommandError.wrap({ () throws(VaultError) in try source.prepareNext() }),
+      case .file(let next) = replacement.next
+    else { throw CommandError.usage("the store's key is no file, so it cannot be replaced in place", invocation.verb) }
     let generation = try access.ask("POST", "/key/rotate", rotation("file", next))["generation"]?.int ?? 0
-    let before = try CommandError.wrap { () throws(VaultError) in
-      try source.adoptNext(generation: Int64(generation))
+    let before: String
+    do throws(VaultError) {
+      before = try replacement.adopt(generation: Int64(generation))
+    } catch {
+      throw CommandError(
+        error.exitStatus, "the store has taken the key in \(next), but \(error.message)",
+        hint: "keep that file: the store opens with it, and the next command finishes this")
     }
     console.show("rotated")
     console.tell("The key before is kept as \(before): backups from before want it.")

@@ -54,6 +54,24 @@ actor Keeper {
     return Answer(status: outcome.status, body: outcome.body)
   }
 
+  /// Waits until all that was asked is done, and leaves a store whose file is whole by itself.
+  nonisolated func settle() {
+    let isDone = Lock(false)
+    Task(executorPreference: executor) {
+      await self.checkpoint()
+      isDone.signal { $0 = true }
+    }
+    isDone.wait { $0 ? () : nil }
+  }
+
+  private func checkpoint() {
+    do throws(VaultError) {
+      try vault.checkpoint()
+    } catch {
+      crew.log.say(.warning, "the write-ahead log stays beside the store", ("reason", error.message))
+    }
+  }
+
   // MARK: Deployments
 
   /// Reads the configuration again and puts it in force; a wrong one changes nothing.

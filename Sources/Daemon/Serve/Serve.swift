@@ -51,6 +51,7 @@ enum Serve {
       whenReady(crew.addresses)
       worker.loop.run()
       withExtendedLifetime((signals, acceptors)) {}
+      keeper.settle()
     } catch {
       throw Failure(message: error.description, exitStatus: 69)
     }
