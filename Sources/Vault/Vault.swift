@@ -74,6 +74,18 @@ public final class Vault {
     ["", "-wal", "-shm", ".lock"].contains { StoreFile.exists(path + $0) }
   }
 
+  /// Whether two paths name one store, symbolic links aside.
+  public static func isSamePath(_ one: String, _ other: String) -> Bool {
+    func resolved(_ path: String) -> String { (try? StoreFile.resolve(path)) ?? path }
+    return resolved(one) == resolved(other)
+  }
+
+  /// Whether this is the master key in force.
+  /// - Throws: `VaultError.wrongKey`, `.wrongKeyKind`.
+  public func check(_ key: MasterKey) throws(VaultError) {
+    _ = try record.open(with: key, store: uuid, path: path)
+  }
+
   /// Folds the write-ahead log into the store's file, which is then whole by itself, and leaves nothing of what was
   /// overwritten or removed in the log.
   public func checkpoint() throws(VaultError) {

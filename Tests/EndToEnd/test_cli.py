@@ -4,8 +4,11 @@ import json
 import os
 import pty
 import re
+import signal
 import stat
 import subprocess
+import sys
+import termios
 
 import pytest
 
@@ -177,29 +180,94 @@ def test_a_line_feed_at_the_end_of_stdin_is_not_part_of_the_secret(place, upstre
         assert seen.only().value("Authorization") == "Bearer typed-with-echo"
 
 
+class Prompted:
+    """`secret set` at a terminal, up to its prompt."""
+
+    def __init__(self, place):
+        self.reader, self.terminal = pty.openpty()
+        self.before = termios.tcgetattr(self.terminal)
+        self.process = subprocess.Popen(
+            [BIN, "--config", str(place.config), "secret", "set", "mine/typed"], stdin=self.terminal, stdout=self.terminal,
+            stderr=self.terminal, start_new_session=True,
+        )
+        self.shown = bytearray()
+        until(self.has_prompt, "a prompt")
+        assert not termios.tcgetattr(self.terminal)[3] & termios.ECHO
+
+    def has_prompt(self):
+        self.shown.extend(os.read(self.reader, 4096))
+        return b"gives up): " in self.shown
+
+    def end(self):
+        """The exit status, when the terminal is as it was."""
+        status = self.process.wait(DEADLINE)
+        assert termios.tcgetattr(self.terminal) == self.before
+        os.close(self.terminal)
+        try:
+            while block := os.read(self.reader, 4096):
+                self.shown.extend(block)
+        except OSError:
+            pass
+        os.close(self.reader)
+        return status
+
+
 def test_a_secret_is_prompted_for_without_echo(place):
-    reader, terminal = pty.openpty()
-    process = subprocess.Popen(
-        [BIN, "--config", str(place.config), "secret", "set", "mine/typed"], stdin=terminal, stdout=terminal, stderr=terminal,
-        start_new_session=True,
-    )
-    os.close(terminal)
-    shown = bytearray()
-
-    def prompted():
-        shown.extend(os.read(reader, 4096))
-        return b"mine/typed" in shown or b":" in shown
-
-    until(prompted, "a prompt")
-    os.write(reader, b"typed-secret-88\n")
-    try:
-        while block := os.read(reader, 4096):
-            shown.extend(block)
-    except OSError:
-        pass
-    assert process.wait(DEADLINE) == OK, shown
-    assert b"typed-secret-88" not in shown
+    prompted = Prompted(place)
+    os.write(prompted.reader, b"typed-secret-88\n")
+    assert prompted.end() == OK, prompted.shown
+    assert b"typed-secret-88" not in prompted.shown
     assert "mine/typed" in place.run_well("secret", "list").out
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT])
+def test_a_signal_at_the_prompt_leaves_the_terminal_as_it_was(place, number):
+    prompted = Prompted(place)
+    prompted.process.send_signal(number)
+    assert prompted.end() == -number
+    assert "mine/typed" not in place.run_well("secret", "list").out
+
+
+def test_a_paste_of_several_lines_is_refused_and_not_cut(place):
+    prompted = Prompted(place)
+    os.write(prompted.reader, b"-----BEGIN-----\nMIIE\n-----END-----\n")
+    assert prompted.end() == DATA
+    assert b"--from-file" in prompted.shown
+    assert "mine/typed" not in place.run_well("secret", "list").out
+
+
+def test_backspace_takes_a_whole_character(place):
+    prompted = Prompted(place)
+    os.write(prompted.reader, "ab\u20ac\x7f\x7fc\n".encode())
+    assert prompted.end() == OK
+    assert b"2 bytes" in prompted.shown
+
+
+def test_a_daemon_of_another_user_is_told_nothing(place):
+    """Only root can be two users here."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    place.home.chmod(0o777)
+    code = ("import os, socket, sys; os.setuid(65534); s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen();"
+            "print(flush=True); c, _ = s.accept(); print(len(c.recv(100)), flush=True)")
+    other = subprocess.Popen([sys.executable, "-c", code, str(place.admin)], stdout=subprocess.PIPE, text=True)
+    assert other.stdout.readline() == "\n"
+    done = place.run("secret", "set", "mine/x", input="value")
+    assert done.returncode == PERMISSION, done.err
+    assert other.stdout.readline() == "0\n", "nothing was sent"
+    other.wait(DEADLINE)
+
+
+def test_a_daemon_with_another_store_is_not_asked(house, place):
+    place.settings["admin"] = house.settings["admin"]
+    place.write()
+    key = place.key.read_bytes()
+    for arguments in ["secret", "set", "mine/x"], ["key", "rotate"], ["secret", "list"]:
+        done = place.run(*arguments, input="value")
+        assert done.returncode == CONFIGURATION, done.err
+        assert str(place.store) in done.err and str(house.store) in done.err
+    assert place.key.read_bytes() == key and not place.key.with_name("master.key.new").exists()
+    assert "mine/x" not in house.run_well("secret", "list").out
 
 
 @pytest.mark.parametrize("arguments, input, status", [
@@ -238,6 +306,17 @@ def test_explain_of_a_missing_secret_says_which(place):
     done = place.run("explain", "shared", "GET", "/x")
     assert done.returncode == CONFIGURATION or "shared/token" in done.out
     assert "chatelaine secret set shared/token" in done.out + done.err
+
+
+def test_explain_that_fails_shows_how_far_it_went(place):
+    """Here: a token with a line feed in it is no header's value."""
+    place.run_well("secret", "set", "shared/token", input="two\nlines")
+    done = place.run("explain", "shared", "GET", "/x")
+    assert done.returncode == DATA, done.err
+    assert "GET" in done.out and "/x" in done.out
+    told = place.run("explain", "shared", "GET", "/x", "--json")
+    assert told.returncode == DATA
+    assert json.loads(told.out)["error"] in told.err
 
 
 # init

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import random
 import re
 import shutil
@@ -327,6 +328,37 @@ def test_after_a_clean_stop_the_file_alone_is_the_whole_store(place, build, upst
         assert "late/one" in copy.run_well("secret", "list").out
     finally:
         copy.remove()
+
+
+def test_after_a_rotation_to_another_file_the_configuration_follows_without_a_restart(place, tmp_path):
+    other = tmp_path / "other.key"
+    place.run_well("key", "generate", other)
+    with place:
+        place.settings["store"]["key"] = {"file": str(other)}
+        place.write()
+        refused = place.run("reload")
+        assert refused.returncode == CONFIGURATION and "does not open" in refused.err
+        place.run_well("key", "rotate", "--file", other)
+        place.run_well("reload")
+        place.stop()
+        place.start()
+
+
+def test_a_passphrase_from_a_pipe_is_read_once(place, tmp_path):
+    no_store(place)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe, 0o600)
+    place.settings["store"]["key"] = {"passphrase_file": str(pipe)}
+    place.write()
+    writer = subprocess.Popen(["sh", "-c", f"echo four random words here > {pipe}"])
+    place.run_well("secret", "set", "first/one", input="value")
+    writer.wait()
+
+
+def test_a_pipe_in_a_keys_place_is_refused_and_not_waited_for(place):
+    place.key.unlink()
+    os.mkfifo(place.key, 0o400)
+    assert place.run("secret", "list").returncode == PERMISSION
 
 
 def test_two_rotations_at_once_leave_a_store_that_opens(place, upstream):

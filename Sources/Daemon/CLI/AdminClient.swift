@@ -20,8 +20,10 @@ struct AdminClient {
   /// Seconds that an answer may take: a rotation to a passphrase derives a key first.
   private static let patience = 60
 
+  /// - Parameter store: the file of the store that is talked about. Who listens on a Unix socket must be its owner, this
+  ///   user or root. Nil where nothing is told that is worth it.
   /// - Returns: nil if no daemon listens there.
-  static func connect(_ address: Address) throws(CommandError) -> AdminClient? {
+  static func connect(_ address: Address, store: String?) throws(CommandError) -> AdminClient? {
     let descriptor = socket(address.family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     guard descriptor >= 0 else { throw CommandError(CommandError.Status.inputOutput, "no socket: \(reason())") }
     var time = timeval(tv_sec: patience, tv_usec: 0)
@@ -29,6 +31,12 @@ struct AdminClient {
     for option in [SO_RCVTIMEO, SO_SNDTIMEO] { unsafe setsockopt(descriptor, SOL_SOCKET, option, &time, size) }
     let code = unsafe address.withSocketAddress { unsafe Glibc.connect(descriptor, $0, $1) == 0 ? 0 : errno }
     if code == 0 {
+      if let store, !isTrusted(descriptor, store: store) {
+        close(descriptor)
+        throw CommandError(
+          CommandError.Status.permission, "who listens at \(address) is another user",
+          hint: "nothing was sent; \"admin\" belongs in a directory that only the daemon's user can write to")
+      }
       return AdminClient(
         descriptor: descriptor, name: address.description, host: address.port.map { "localhost:\($0)" })
     }
@@ -43,6 +51,16 @@ struct AdminClient {
       throw CommandError(
         CommandError.Status.unavailable, "cannot connect to \(address): \(reason(code ?? ENAMETOOLONG))")
     }
+  }
+
+  private static func isTrusted(_ descriptor: Int32, store: String) -> Bool {
+    var peer = chatelaine_ucred()
+    var length = socklen_t(MemoryLayout<chatelaine_ucred>.size)
+    let option = Int32(chatelaine_so_peercred)
+    guard unsafe getsockopt(descriptor, SOL_SOCKET, option, &peer, &length) == 0 else { return false }
+    if peer.uid == 0 || peer.uid == geteuid() { return true }
+    var status = stat()
+    return unsafe lstat(store, &status) == 0 && status.st_uid == peer.uid
   }
 
   /// Closes the connection without a question: somebody listens.

@@ -67,7 +67,7 @@ extension Verb {
         }
       }
     } catch {
-      throw CommandError(CommandError.Status.configuration, error.message)
+      throw CommandError(error.exitStatus, error.message)
     }
   }
 

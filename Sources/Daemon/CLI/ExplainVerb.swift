@@ -34,7 +34,10 @@ extension Verb {
     request.append(body)
     let answer = try StoreAccess(setup).ask("POST", "/explain", Secret(copying: request.span))
     if invocation.isJSON { console.show(answer) } else { show(answer, console) }
-    if let error = answer["error"]?.string { throw CommandError(CommandError.Status.data, error) }
+    guard let error = answer["error"]?.string else { return }
+    // As far as it went.
+    try console.finish()
+    throw CommandError(CommandError.Status.data, error)
   }
 
   private static func body(_ file: String?) throws(CommandError) -> [UInt8] {

@@ -35,7 +35,7 @@ extension Verb {
     details: "Exit status 69 when no daemon runs on this configuration."
   ) { invocation, console throws(CommandError) in
     let setup = try invocation.setup()
-    let answer = try StoreAccess.askDaemon(setup.configuration.admin, "GET", "/status")
+    let answer = try StoreAccess.askDaemon(setup, "GET", "/status")
     if invocation.isJSON { return console.show(answer) }
     func text(_ key: String, of value: JSONValue) -> String {
       switch value[key]?.kind {
@@ -67,8 +67,8 @@ extension Verb {
     details: "All of it or, when it is wrong, nothing: then the mistakes are printed and the old configuration stays."
   ) { invocation, console throws(CommandError) in
     // Wrong here is wrong there: it is told without asking.
-    let admin = try invocation.setup().configuration.admin
-    let answer = try StoreAccess.askDaemon(admin, "POST", "/reload")
+    let setup = try invocation.setup()
+    let answer = try StoreAccess.askDaemon(setup, "POST", "/reload")
     console.show("reloaded: \(Verb.count(answer["routes"]?.int ?? 0, "route"))")
   }
 
@@ -77,7 +77,8 @@ extension Verb {
     details: "For containers and scripts: asks GET /-/readyz on the first listener, as a program would."
   ) { invocation, console throws(CommandError) in
     let setup = try invocation.setup()
-    guard let address = setup.configuration.listen.first?.socketAddress, let client = try AdminClient.connect(address)
+    guard let address = setup.configuration.listen.first?.socketAddress,
+      let client = try AdminClient.connect(address, store: nil)
     else { throw CommandError(CommandError.Status.unavailable, "no daemon listens") }
     let status = try client.ask("GET", "/-/readyz").status
     guard status == 200 else {

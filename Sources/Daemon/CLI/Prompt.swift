@@ -1,3 +1,4 @@
+import CLinux
 import Crypto
 import Glibc
 import Vault
@@ -40,38 +41,74 @@ enum SecretSource {
 private enum Terminal {
   private static let gaveUp = CommandError(CommandError.Status.data, "given up", hint: "nothing was stored")
 
-  /// Reads up to Enter. The terminal's own line editing is off, since it ends lines at 4095 bytes; signals are too, so
-  /// that nothing can end the process while the echo is off.
+  /// What would end or stop the process while the echo is off.
+  private static let signals = [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP]
+
+  /// Reads up to Enter. The terminal's own line editing is off, since it ends lines at 4095 bytes; so are its signals.
+  /// Signals from elsewhere take effect when the terminal is as it was.
   /// - Parameter prompt: called when the echo is off.
   static func readLine(prompt: () -> Void) throws(CommandError) -> Secret {
+    var set = sigset_t()
+    unsafe sigemptyset(&set)
+    for signal in signals { unsafe sigaddset(&set, signal) }
+    let arrived = unsafe signalfd(-1, &set, Int32(SFD_CLOEXEC))
+    guard arrived >= 0 else { throw unusable() }
+    defer { close(arrived) }
+    var mask = sigset_t()
+    unsafe pthread_sigmask(SIG_BLOCK, &set, &mask)
+    // What is pending ends the process here, behind the terminal's own defer.
+    defer { unsafe pthread_sigmask(SIG_SETMASK, &mask, nil) }
+
     var before = termios()
-    guard unsafe tcgetattr(0, &before) == 0 else {
-      throw CommandError(CommandError.Status.inputOutput, "the terminal cannot be read: \(reason())")
-    }
+    guard unsafe tcgetattr(0, &before) == 0 else { throw unusable() }
     var quiet = before
     quiet.c_lflag &= ~tcflag_t(ECHO | ECHONL | ICANON | ISIG)
     unsafe tcsetattr(0, TCSAFLUSH, &quiet)
     // What was pasted behind the first line must not become the shell's next command.
     defer { unsafe tcsetattr(0, TCSAFLUSH, &before) }
+    // It counts as set when any part of it could be.
+    var now = termios()
+    guard unsafe tcgetattr(0, &now) == 0, now.c_lflag == quiet.c_lflag else { throw unusable() }
     prompt()
     var count = 0
     let room = try unsafe Secret(count: Secret.limit) { room throws(CommandError) in
-      count = try unsafe fill(room)
+      count = try unsafe fill(room, signals: arrived)
     }
     return Secret(copying: room.span.extracting(first: count))
   }
 
-  private static func fill(_ room: UnsafeMutableRawBufferPointer) throws(CommandError) -> Int {
+  private static func unusable() -> CommandError {
+    CommandError(
+      CommandError.Status.inputOutput, "the terminal cannot be told to show nothing: \(reason())",
+      hint: "use a pipe or --from-file")
+  }
+
+  private static func fill(
+    _ room: UnsafeMutableRawBufferPointer, signals: Int32
+  ) throws(CommandError) -> Int {
     var count = 0
     var byte: UInt8 = 0
     while true {
+      // The signal stays pending: it is not read, but raised again when the mask is lifted.
+      guard isReadable(0, before: signals) else { throw gaveUp }
       let got = unsafe Glibc.read(0, &byte, 1)
       if got < 0, errno == EINTR { continue }
       guard got == 1 else { throw gaveUp }
       switch byte {
-      case UInt8(ascii: "\n"), UInt8(ascii: "\r"): return count
+      case UInt8(ascii: "\n"), UInt8(ascii: "\r"):
+        guard !hasMore() else {
+          throw CommandError(
+            CommandError.Status.data, "more lines follow the first",
+            hint: "nothing was stored; what has several lines goes through a pipe or --from-file")
+        }
+        return count
       case 3, 4, 26, 28: throw gaveUp  // Ctrl-C, Ctrl-D, Ctrl-Z, Ctrl-\
-      case 8, 127: count = max(count - 1, 0)
+      case 8, 127:
+        // A whole character of UTF-8.
+        while count > 0 {
+          count -= 1
+          if unsafe room[count] & 0xC0 != 0x80 { break }
+        }
       case 21: count = 0  // Ctrl-U
       default:
         guard count < room.count else {
@@ -81,5 +118,20 @@ private enum Terminal {
         count += 1
       }
     }
+  }
+
+  /// Waits; false when a signal has arrived first.
+  private static func isReadable(_ input: Int32, before signals: Int32) -> Bool {
+    var waits = [
+      pollfd(fd: input, events: Int16(POLLIN), revents: 0), pollfd(fd: signals, events: Int16(POLLIN), revents: 0),
+    ]
+    while unsafe poll(&waits, 2, -1) < 0 { guard errno == EINTR else { return false } }
+    return waits[1].revents == 0
+  }
+
+  /// Whether a paste goes on: nobody types this fast.
+  private static func hasMore() -> Bool {
+    var wait = pollfd(fd: 0, events: Int16(POLLIN), revents: 0)
+    return unsafe poll(&wait, 1, 20) > 0 && wait.revents & Int16(POLLIN) != 0
   }
 }

@@ -31,8 +31,8 @@ extension Verb {
     guard !value.isEmpty else {
       throw CommandError(CommandError.Status.data, "the value for \(name) is empty", hint: "nothing was stored")
     }
-    if try StoreAccess.makeFirst(setup) { console.tell("made \(setup.configuration.store.path): the store") }
-    let answer = try StoreAccess(setup).ask("PUT", StoreAccess.path(of: name), value)
+    let access = try StoreAccess(setup) { console.tell("made \(setup.configuration.store.path): the store") }
+    let answer = try access.ask("PUT", StoreAccess.path(of: name), value)
     console.show("stored \(name), version \(answer["version"]?.int ?? 0)")
     let routes = setup.configuration.routes.filter { $0.secretNames.contains(name) }.map(\.name)
     if routes.isEmpty { console.tell("no route uses it yet") }

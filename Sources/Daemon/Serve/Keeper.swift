@@ -89,6 +89,7 @@ actor Keeper {
       }
       if let key = Keeper.fixedDifference(setup.configuration, new.configuration) { throw .needsRestart(key) }
       do throws(DeploymentError) {
+        if setup.configuration.store.key != new.configuration.store.key { try checkKey(new) }
         try deploy(new, readsFilesAnew: true)
       } catch {
         throw .deployment(error)
@@ -120,7 +121,7 @@ actor Keeper {
     var exitStatus: Int32 {
       switch self {
       case .setup(let error): error.exitStatus
-      case .deployment: 65
+      case .deployment(let error): error.exitStatus
       case .needsRestart: 78
       }
     }
@@ -130,7 +131,7 @@ actor Keeper {
   private static func fixedDifference(_ old: Configuration, _ new: Configuration) -> String? {
     if old.listen != new.listen { return "listen" }
     if old.admin != new.admin { return "admin" }
-    if old.store != new.store { return "store" }
+    if old.store.path != new.store.path { return "store.path" }
     if old.loops != new.loops { return "loops" }
     if old.log.format != new.log.format { return "log.format" }
     if old.metrics != new.metrics { return "metrics" }
@@ -141,6 +142,17 @@ actor Keeper {
       return listeners
     }
     return own(before) == own(after) ? nil : "routes.….listen"
+  }
+
+  /// After a rotation the configuration names another key, which must open the store at the next start.
+  private func checkKey(_ setup: Setup) throws(DeploymentError) {
+    do throws(VaultError) {
+      try vault.check(
+        MasterKeySource(setup.configuration.store.key).load(
+          credentialsDirectory: ServiceManager.environment("CREDENTIALS_DIRECTORY")))
+    } catch {
+      throw .vault(error)
+    }
   }
 
   private func deploy(_ setup: Setup, readsFilesAnew: Bool) throws(DeploymentError) {
@@ -189,6 +201,14 @@ enum DeploymentError: Error {
     switch self {
     case .vault(let error): error.message
     case .option(let error): error.message
+    }
+  }
+
+  /// Of sysexits.h.
+  var exitStatus: Int32 {
+    switch self {
+    case .vault(let error): error.exitStatus
+    case .option: 78
     }
   }
 }

@@ -73,7 +73,7 @@ enum Serve {
     do throws(DeploymentError) {
       return (vault, try Keeper.deployment(of: setup, from: vault))
     } catch {
-      throw Failure(message: error.message, exitStatus: 65)
+      throw Failure(message: error.message, exitStatus: error.exitStatus)
     }
   }
 

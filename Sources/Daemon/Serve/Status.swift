@@ -13,6 +13,7 @@ enum Status {
     text.appendMember("pid", getpid())
     text.appendMember("started", crew.started / 1000)
     text.appendMember("config", setup.path)
+    text.appendMember("store", setup.configuration.store.path)
     text.appendMember("connections", crew.budget.total)
     text.appendMember("loops", crew.workers.count)
     text.appendKey("listen")
