@@ -57,6 +57,9 @@ private func checkFields(_ sent: Request, _ received: Request, _ plan: Plan, _ w
     "connection", "te", "trailer", "keep-alive", "upgrade", "http2-settings", "expect", "cookie", "forwarded", "via",
     "authorization", "x-http-method-override", "x-original-url", "x-real-ip",
   ]
+  let nominated = Set(
+    received.fields.filter { Plain.lowered($0.name) == "connection" }
+      .flatMap { Plain.lowered($0.value).split(separator: ",").map { $0.filter { $0 != " " && $0 != "\t" } } })
   for field in sent.fields {
     let name = Plain.lowered(field.name)
     if ours.contains(name) {
@@ -64,11 +67,13 @@ private func checkFields(_ sent: Request, _ received: Request, _ plan: Plan, _ w
       continue
     }
     if plan.upgradesToWebSocket, name == "connection" || name == "upgrade" { continue }
+    require(!nominated.contains(name), "Connection names \(name) in \(shown(received.method)) \(shown(written))")
     require(received.fields.contains(field), "\(name) in \(shown(written)) is nobody's")
     let meant = String(name.map { $0 == "_" ? "-" : $0 })
     require(!stripped.contains(meant) && !ours.contains(meant), "\(name) in \(shown(written))")
     require(
-      !["proxy-", "x-chatelaine-", "x-forwarded-"].contains { meant.hasPrefix($0) }, "\(name) in \(shown(written))")
+      !["proxy-", "x-chatelaine-", "x-forwarded-"].contains { meant.hasPrefix($0) && meant != $0 },
+      "\(name) in \(shown(written))")
   }
   for name in set {
     require(sent.fields.contains { Plain.lowered($0.name) == name }, "\(name) is not in \(shown(written))")

@@ -83,7 +83,7 @@ private func checkPassedOn(_ head: ResponseHead, _ input: [UInt8], _ plan: Plan,
   for field in again.fields {
     let name = Plain.lowered(written[field.name])
     let value = Array(written[field.value])
-    require(name != "set-cookie" && !name.hasPrefix("access-control-"), "\(name) passes in \(shown(written))")
+    require(name != "set-cookie" && !name.hasPrefix("access-control-a"), "\(name) passes in \(shown(written))")
     if name == "x-request-id" { require(value.count == 32, "\(shown(written))") }
     if name == "location" {
       let given = head.fields.filter { Plain.lowered(input[$0.name]) == "location" }.map { Array(input[$0.value]) }
