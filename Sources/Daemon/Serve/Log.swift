@@ -30,9 +30,15 @@ final class Log: Sendable {
 
   let isJSON: Bool
   private let threshold: Atomic<Int>
-  /// Held while writing, so that of two loops that see room one takes it: how many lines were dropped since the last that
-  /// was written.
-  private let writing = Lock(0)
+  /// Held while writing, so that of two loops that see room one takes it.
+  private let writing = Lock(Writing())
+
+  private struct Writing {
+    /// Lines that were not taken since the last that was.
+    var dropped = 0
+    /// The last line ended in its middle.
+    var isCut = false
+  }
 
   init(level: Level, isJSON: Bool) {
     threshold = Atomic(level.rawValue)
@@ -96,12 +102,12 @@ final class Log: Sendable {
   /// Writes whole lines, as long as standard error takes them at once: nobody's request waits for a reader of logs.
   /// What it does not take is dropped and counted, and the count is told when there is room again.
   func write(_ lines: inout Buffer) {
-    writing.withLock { dropped in
+    writing.withLock { state in
       while !lines.isEmpty {
         let count = lines.withSpan { Log.wholeLines($0) }
-        let isTaken = tellOf(&dropped) && lines.withSpan { Log.offer($0.extracting(0..<count)) }
+        let isTaken = tellOfDropped(&state) && lines.withSpan { Log.offer($0.extracting(0..<count), &state) }
         guard isTaken else {
-          dropped += lines.withSpan { Log.lineCount($0) }
+          state.dropped += lines.withSpan { Log.lineCount($0) }
           break
         }
         lines.consume(count)
@@ -111,22 +117,41 @@ final class Log: Sendable {
   }
 
   /// Says how many lines are missing, if any are. False while there is no room even for that.
-  private func tellOf(_ dropped: inout Int) -> Bool {
-    guard dropped > 0 else { return true }
+  private func tellOfDropped(_ state: inout Writing) -> Bool {
+    guard state.dropped > 0 else { return true }
     var line = Buffer(capacity: 128)
     Log.begin(.warning, "lines were dropped", isJSON: isJSON, wall: Clock.wallMilliseconds(), into: &line)
-    Log.append("count", dropped, isJSON: isJSON, into: &line)
+    Log.append("count", state.dropped, isJSON: isJSON, into: &line)
     Log.end(isJSON: isJSON, into: &line)
-    guard line.withSpan({ Log.offer($0) }) else { return false }
-    dropped = 0
+    guard line.withSpan({ Log.offer($0, &state) }) else { return false }
+    state.dropped = 0
     return true
   }
 
-  /// One write, if it will not block: what polls writable takes `atomicWrite` bytes, once.
-  private static func offer(_ bytes: Span<UInt8>) -> Bool {
+  /// Writes as much as is taken without waiting: what polls writable takes `atomicWrite` bytes, once. A line that is cut
+  /// so is ended before the next.
+  private static func offer(_ bytes: Span<UInt8>, _ state: inout Writing) -> Bool {
+    let end: [UInt8] = [0x0A]
+    if state.isCut {
+      guard offer(end.span) == 1 else { return false }
+      state.isCut = false
+    }
+    var sent = 0
+    while sent < bytes.count {
+      let count = offer(bytes.extracting(sent..<min(sent + atomicWrite, bytes.count)))
+      guard count > 0 else {
+        state.isCut = sent > 0
+        return false
+      }
+      sent += count
+    }
+    return true
+  }
+
+  private static func offer(_ bytes: Span<UInt8>) -> Int {
     var interest = pollfd(fd: 2, events: Int16(POLLOUT), revents: 0)
-    guard unsafe poll(&interest, 1, 0) == 1 else { return false }
-    return unsafe bytes.withUnsafeBytes { unsafe Glibc.write(2, $0.baseAddress, $0.count) } == bytes.count
+    guard unsafe poll(&interest, 1, 0) == 1 else { return 0 }
+    return unsafe bytes.withUnsafeBytes { unsafe Glibc.write(2, $0.baseAddress, $0.count) }
   }
 
   private static let atomicWrite = 4096
