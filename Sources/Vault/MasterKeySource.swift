@@ -36,12 +36,12 @@ public enum MasterKeySource: Sendable, Equatable {
   public static func generateFile(_ path: String) throws(VaultError) {
     let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o400)
     guard descriptor >= 0 else {
-      throw VaultError(errno == EEXIST ? .keyExists : .inputOutput, path, SystemCall.reason())
+      throw errno == EEXIST ? VaultError(.keyExists, path) : SystemCall.failure(path)
     }
     defer { close(descriptor) }
     do throws(VaultError) {
       try writeNewKey(to: descriptor, named: path)
-      guard fsync(descriptor) == 0 else { throw VaultError(.inputOutput, path, SystemCall.reason()) }
+      guard fsync(descriptor) == 0 else { throw SystemCall.failure(path) }
       try SystemCall.syncDirectory(StoreFile.directory(of: path))
     } catch {
       unsafe unlink(path)
@@ -71,12 +71,12 @@ public enum MasterKeySource: Sendable, Equatable {
       case ENOENT, ENOTDIR: throw VaultError(.keyMissing, path)
       case ELOOP: throw VaultError(.keyPermissions, path, "it is a symbolic link")
       case EACCES: throw VaultError(.keyPermissions, path, "this user may not read it")
-      default: throw VaultError(.inputOutput, path, SystemCall.reason())
+      default: throw SystemCall.failure(path)
       }
     }
     defer { close(descriptor) }
     var status = stat()
-    guard unsafe fstat(descriptor, &status) == 0 else { throw VaultError(.inputOutput, path, SystemCall.reason()) }
+    guard unsafe fstat(descriptor, &status) == 0 else { throw SystemCall.failure(path) }
     let kind = status.st_mode & S_IFMT
     guard kind == S_IFREG || (kind == S_IFIFO && rule == .ownFileOrPipe) else {
       throw VaultError(.keyPermissions, path, "it is no regular file")

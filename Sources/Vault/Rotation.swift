@@ -99,7 +99,7 @@ public struct KeyReplacement: ~Copyable {
     let before = try keepAside(generation: generation - 1)
     // The key before has its second name for good when it loses its first.
     try SystemCall.syncDirectory(StoreFile.directory(of: path))
-    guard unsafe rename(path + ".new", path) == 0 else { throw VaultError(.inputOutput, path, SystemCall.reason()) }
+    guard unsafe rename(path + ".new", path) == 0 else { throw SystemCall.failure(path) }
     try SystemCall.syncDirectory(StoreFile.directory(of: path))
     return before
   }
@@ -110,7 +110,7 @@ public struct KeyReplacement: ~Copyable {
     var name = "\(path).\(generation)"
     var attempt = 1
     while unsafe link(path, name) != 0 {
-      guard errno == EEXIST else { throw VaultError(.inputOutput, name, SystemCall.reason()) }
+      guard errno == EEXIST else { throw SystemCall.failure(name) }
       if let other = try? MasterKeySource.read(name, .ownFile), other == key { return name }
       // Another store's.
       attempt += 1

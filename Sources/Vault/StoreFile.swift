@@ -10,7 +10,7 @@ enum StoreFile {
     let directory = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     let name = slash.map { String(path[path.index(after: $0)...]) } ?? path
     guard !name.isEmpty, let resolved = unsafe realpath(directory, nil) else {
-      throw VaultError(errno == ENOENT ? .missing : .inputOutput, path, SystemCall.reason())
+      throw errno == ENOENT ? VaultError(.missing, path) : SystemCall.failure(path)
     }
     defer { unsafe free(resolved) }
     let text = unsafe String(cString: resolved)
@@ -26,7 +26,7 @@ enum StoreFile {
   static func checkOwnership(_ path: String) throws(VaultError) {
     var status = stat()
     guard unsafe lstat(path, &status) == 0 else {
-      guard errno == ENOENT else { throw VaultError(.inputOutput, path, SystemCall.reason()) }
+      guard errno == ENOENT else { throw SystemCall.failure(path) }
       throw VaultError(exists(path + "-wal") ? .leftoverLog : .missing, path)
     }
     guard status.st_mode & S_IFMT == S_IFREG else { throw VaultError(.storePermissions, path, "it is no regular file") }
@@ -43,7 +43,7 @@ enum StoreFile {
     var status = stat()
     let directory = directory(of: path)
     guard unsafe lstat(directory, &status) == 0 else {
-      throw VaultError(errno == ENOENT ? .missing : .inputOutput, path, SystemCall.reason())
+      throw errno == ENOENT ? VaultError(.missing, path) : SystemCall.failure(path)
     }
     guard status.st_mode & 0o022 == 0 else {
       throw VaultError(.storePermissions, path, "others may write to its directory")
@@ -60,7 +60,7 @@ enum StoreFile {
     let descriptor = try SystemCall.open(path, O_RDONLY)
     defer { close(descriptor) }
     var status = stat()
-    guard unsafe fstat(descriptor, &status) == 0 else { throw VaultError(.inputOutput, path, SystemCall.reason()) }
+    guard unsafe fstat(descriptor, &status) == 0 else { throw SystemCall.failure(path) }
     let size = Int(status.st_size)
     let header = try SystemCall.read(descriptor, upTo: 100, of: path)
 
@@ -88,7 +88,7 @@ enum StoreFile {
   static func createEmpty(_ path: String) throws(VaultError) {
     let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else {
-      throw VaultError(errno == EEXIST ? .exists : .inputOutput, path, SystemCall.reason())
+      throw errno == EEXIST ? VaultError(.exists, path) : SystemCall.failure(path)
     }
     close(descriptor)
   }
@@ -108,7 +108,7 @@ enum StoreFile {
   /// Gives the finished file its name, durably, unless the name is taken.
   static func publish(_ temporary: String, as path: String) throws(VaultError) {
     guard unsafe link(temporary, path) == 0 else {
-      throw VaultError(errno == EEXIST ? .exists : .inputOutput, path, SystemCall.reason())
+      throw errno == EEXIST ? VaultError(.exists, path) : SystemCall.failure(path)
     }
     unsafe unlink(temporary)
     try SystemCall.syncDirectory(directory(of: path))
@@ -123,7 +123,7 @@ struct KeyLock: ~Copyable {
   init(key: String) throws(VaultError) {
     let directory = StoreFile.directory(of: key)
     let descriptor = unsafe open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw VaultError(.inputOutput, directory, SystemCall.reason()) }
+    guard descriptor >= 0 else { throw SystemCall.failure(directory) }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       close(descriptor)
       throw VaultError(.keyLocked, key)
@@ -146,7 +146,7 @@ struct StoreLock: ~Copyable {
     let path = store + ".lock"
     let flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC
     let descriptor = unsafe open(path, flags, 0o600)
-    guard descriptor >= 0 else { throw VaultError(.inputOutput, path, SystemCall.reason()) }
+    guard descriptor >= 0 else { throw SystemCall.failure(path) }
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
       let holder = (try? SystemCall.read(descriptor, upTo: 16, of: path)).map { String(decoding: $0, as: UTF8.self) }
       close(descriptor)

@@ -8,9 +8,15 @@ enum SystemCall {
     unsafe String(cString: strerror(code))
   }
 
+  /// What `errno` means for a file, `EACCES` and its like by a code of their own.
+  static func failure(_ path: String) -> VaultError {
+    let code = errno
+    return VaultError([EACCES, EPERM, EROFS].contains(code) ? .forbidden : .inputOutput, path, reason(code))
+  }
+
   static func open(_ path: String, _ flags: Int32) throws(VaultError) -> Int32 {
     let descriptor = unsafe Glibc.open(path, flags | O_NOFOLLOW | O_CLOEXEC)
-    guard descriptor >= 0 else { throw VaultError(.inputOutput, path, reason()) }
+    guard descriptor >= 0 else { throw failure(path) }
     return descriptor
   }
 
@@ -32,7 +38,7 @@ enum SystemCall {
       let count = unsafe Glibc.read(descriptor, room.baseAddress.map { unsafe $0 + filled }, room.count - filled)
       if count == 0 { break }
       if count < 0 {
-        guard errno == EINTR else { throw VaultError(.inputOutput, path, reason()) }
+        guard errno == EINTR else { throw failure(path) }
         continue
       }
       filled += count
@@ -45,7 +51,7 @@ enum SystemCall {
       var written = 0
       while written < bytes.count {
         let count = unsafe Glibc.write(descriptor, bytes.baseAddress.map { unsafe $0 + written }, bytes.count - written)
-        if count < 0 && errno != EINTR { throw VaultError(.inputOutput, path, reason()) }
+        if count < 0 && errno != EINTR { throw failure(path) }
         written += max(count, 0)
       }
     }
@@ -54,8 +60,8 @@ enum SystemCall {
   /// Makes the names in a directory durable.
   static func syncDirectory(_ path: String) throws(VaultError) {
     let descriptor = unsafe Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw VaultError(.inputOutput, path, reason()) }
+    guard descriptor >= 0 else { throw failure(path) }
     defer { close(descriptor) }
-    guard fsync(descriptor) == 0 else { throw VaultError(.inputOutput, path, reason()) }
+    guard fsync(descriptor) == 0 else { throw failure(path) }
   }
 }

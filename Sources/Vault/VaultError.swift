@@ -4,7 +4,8 @@
 public struct VaultError: Error, Sendable {
   public enum Code: Sendable, Hashable, CaseIterable {
     // The store's file.
-    case missing, exists, leftoverLog, locked, storePermissions, foreign, truncated, damaged, newerSchema, inputOutput
+    case missing, exists, leftoverLog, locked, storePermissions, foreign, truncated, damaged, newerSchema, inputOutput,
+      forbidden
     // What is in it.
     case secretMismatch, dataKeyMismatch, badName, tooLarge, tooMany
     // The master key.
@@ -34,7 +35,7 @@ public struct VaultError: Error, Sendable {
       65
     case .locked, .keyLocked: 69
     case .exists, .keyExists, .inputOutput, .tooMany: 74
-    case .storePermissions, .keyPermissions: 77
+    case .storePermissions, .keyPermissions, .forbidden: 77
     case .missing, .keyMissing, .wrongKey, .wrongKeyKind, .passphraseTooShort, .noCredentials: 78
     }
   }
@@ -53,6 +54,7 @@ public struct VaultError: Error, Sendable {
     case .damaged: "the store \(subject) is damaged\(reason)"
     case .newerSchema: "the store \(subject) was written by a newer version\(reason)"
     case .inputOutput: "\(subject): the system refused\(reason)"
+    case .forbidden: "\(subject): this user may not do that\(reason)"
     case .secretMismatch:
       "the store \(subject) has a secret that does not belong where it lies\(reason): its row was swapped, moved or changed"
     case .dataKeyMismatch: "the store \(subject) has a data key that its master key does not open: its row was changed"
@@ -83,6 +85,7 @@ public struct VaultError: Error, Sendable {
     case .foreign: "\"store\".\"path\" names a file that Chatelaine did not make; it was left alone"
     case .truncated, .damaged: "restore it from a backup; it was left as it is"
     case .newerSchema: "run the version that wrote it, or a newer one"
+    case .forbidden: "run it as the user that the directory belongs to, or choose another place"
     case .inputOutput: "look at the disk, the mount and its permissions"
     case .secretMismatch: "restore the store from a backup, or remove the secret's row; it was left as it is"
     case .dataKeyMismatch: "restore the store from a backup; it was left as it is"

@@ -154,6 +154,22 @@ def test_a_key_that_cannot_be_written_is_an_io_error(tmp_path):
     assert chatelaine("key", "generate", tmp_path / "no" / "such" / "directory").returncode in (IO, 73)
 
 
+def test_what_may_not_be_written_is_a_permission():
+    demoted = {"user": 65534, "group": 65534} if os.geteuid() == 0 else {}
+    done = chatelaine("key", "generate", "/usr/master.key", **demoted)
+    assert done.returncode == PERMISSION, done.err
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_a_descriptor_that_is_missing_is_not_taken_by_a_file(tmp_path, closed):
+    """Without descriptor 2 a message would land in the key that is written."""
+    key = tmp_path / "master.key"
+    done = subprocess.run(["sh", "-c", f'exec {closed}>&-; exec "$0" key generate "$1"', BIN, key], capture_output=True,
+                          timeout=DEADLINE)
+    assert done.returncode == OK
+    assert re.fullmatch(r"chatelaine-master-key-1:[\w-]{43}:[0-9a-f]{8}\n", key.read_text())
+
+
 # secret
 
 
@@ -341,6 +357,8 @@ def test_init_makes_everything_and_its_two_commands_work(tmp_path):
     assert told.returncode == 0, told.stderr
     listed = chatelaine("secret", "list", "--config", config, env=home).out
     assert commands[0].split("secret set ")[1].split()[0] in listed
+
+    assert not [file for file in config.parent.iterdir() if file.suffix == ".new"]
 
     # A second time nothing is overwritten.
     before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}

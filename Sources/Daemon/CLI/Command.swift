@@ -21,6 +21,14 @@ public func run(arguments: [String]) -> Int32 {
   }
 }
 
+/// Before anything is opened: a file of ours must not become what somebody writes messages to.
+public func occupyStandardDescriptors() {
+  for number: Int32 in 0...2 where fcntl(number, F_GETFD) < 0 {
+    // The lowest number that is free: this one.
+    guard unsafe open("/dev/null", O_RDWR) == number else { exit(CommandError.Status.inputOutput) }
+  }
+}
+
 /// Keeps what this process holds from other processes of the same user and from crash files (SECURITY.md T1.7).
 public func shieldProcess() {
   var none = rlimit(rlim_cur: 0, rlim_max: 0)

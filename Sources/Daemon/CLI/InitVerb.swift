@@ -151,16 +151,19 @@ private struct Installation {
     return parts[0] + String(route.span) + parts[1]
   }
 
+  /// The configuration appears whole under its name, and never in another's place.
   func write(_ text: String) throws(CommandError) {
-    let descriptor = unsafe open(config, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw failure(config) }
-    defer { close(descriptor) }
-    let bytes = Array(text.utf8)
-    guard unsafe Glibc.write(descriptor, bytes, bytes.count) == bytes.count, fsync(descriptor) == 0 else {
-      let error = failure(config)
-      unsafe unlink(config)
-      throw error
+    let temporary = "\(config).\(getpid()).new"
+    let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw failure(temporary) }
+    defer {
+      close(descriptor)
+      unsafe unlink(temporary)
     }
+    let bytes = Array(text.utf8)
+    guard unsafe Glibc.write(descriptor, bytes, bytes.count) == bytes.count, fsync(descriptor) == 0,
+      unsafe link(temporary, config) == 0
+    else { throw failure(config) }
   }
 
   /// Makes the directories that a file will lie in, for the owner alone.
