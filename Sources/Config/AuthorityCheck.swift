@@ -16,7 +16,7 @@ struct AuthorityCheck {
         report.error("\(route.upstream.authority) is this daemon's own listener", at: outcome.upstream)
       }
       for (host, value) in zip(route.hosts, outcome.hosts) {
-        let other = outcomes.first { $0.route.name != route.name && $0.route.upstream.authority == host.description }
+        let other = outcomes.first { $0.route.name != route.name && isSame(host, $0.route.upstream) }
         if let owner = owners[host] ?? other?.route.name {
           report.error("\(host) already means route \"\(owner)\"", at: value)
         } else {
@@ -24,6 +24,10 @@ struct AuthorityCheck {
         }
       }
     }
+  }
+
+  private func isSame(_ host: Authority, _ upstream: Upstream) -> Bool {
+    host.host == upstream.host && host.port ?? upstream.scheme.defaultPort == upstream.port
   }
 
   private func leads(_ upstream: Upstream, to listener: ListenAddress) -> Bool {
