@@ -104,7 +104,9 @@ extension Signer {
       if program.nodes[target.node].type == .number {
         object.append(patch.arena.span.extracting(before...))
       } else {
-        object.appendJSON(patch.arena.span.extracting(before...))
+        let text = patch.arena.span.extracting(before...)
+        guard (try? UTF8Span(validating: text)) != nil else { throw .notText(member: targets.body[index].text) }
+        object.appendJSON(text)
       }
       patch.arena.truncate(to: before)
     }

@@ -54,6 +54,8 @@ public enum EvaluationError: Error, Equatable, Sendable {
   case malformedForm
   /// `set.json` on a body that is not a JSON object.
   case bodyNotObject
+  /// A member of the JSON body would have bytes that are no UTF-8.
+  case notText(member: String)
   /// Values that grow beyond all reason.
   case tooLarge
 
@@ -63,6 +65,7 @@ public enum EvaluationError: Error, Equatable, Sendable {
     case .invalidHeaderValue(let header): "the value for the header \(header) contains a control character"
     case .malformedForm: "the form has a percent sign without two hexadecimal digits"
     case .bodyNotObject: "the body must be a JSON object, since the connector adds members to it"
+    case .notText(let member): "the value for the body's member \(member) is not UTF-8"
     case .tooLarge: "the connector makes more than \(Evaluation.room >> 20) MiB of it"
     }
   }

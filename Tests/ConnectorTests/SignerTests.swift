@@ -249,6 +249,19 @@ import Testing
     #expect(try bench.signed().headers["X"]?.utf8.count == 32)
   }
 
+  @Test func `a JSON member is UTF-8, and nothing is put in the place of what is not`() throws {
+    var bench = try Bench(#""options": {"o": {}}, "set": { "json": { "k": "${or(header.x-in, option.o)}" } }"#)
+    bench.options = ["o": "é"]
+    #expect(try bench.signed().body == #"{"k":"é"}"#)
+    let latin = [UInt8](#"{"k":""#.utf8) + [0xE9]
+    let signer = try Signer(
+      connector: try Bench(#""secrets": {"s": {}}, "set": { "json": { "k": "${secret.s}" } }"#).connector,
+      secrets: ["s": Secret(copying: latin.span)], options: [:], route: "test")
+    bench.connector = signer.connector
+    var patch = Patch()
+    #expect(throws: EvaluationError.notText(member: "k")) { try bench.evaluate(signer, &patch) }
+  }
+
   @Test(arguments: ["[]", "{", "1", "{\"a\":1,\"a\":2}"])
   func `JSON members are added to an object only`(body: String) throws {
     var bench = try Bench(#""set": { "json": { "a": "1" } }"#)
