@@ -8,7 +8,7 @@ extension BuiltIn {
         "title": "User name and password (RFC 7617)",
         "secrets": {
           "username": { "about": "user name, without a colon" },
-          "password": { "about": "password; empty where a key alone is the user name" },
+          "password": { "about": "password, not empty" },
         },
         "set": {
           "headers": { "Authorization": "Basic ${base64(concat(secret.username, ':', secret.password))}" },
