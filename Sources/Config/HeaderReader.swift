@@ -1,4 +1,5 @@
 import Bytes
+import Connector
 import JSON
 
 /// Reads the headers that a route adds by itself.
@@ -70,6 +71,12 @@ struct HeaderReader {
       report.error(
         "a secret stands here in the open", at: entry.value,
         help: "store it with `chatelaine secret set \(name)`, and write { \"secret\": \"\(name)\" }")
+      return nil
+    }
+    if text.utf8.containsExpression {
+      report.error(
+        "\"${\" stands for itself here: a header is plain text or a stored secret", at: entry.value,
+        help: "write { \"secret\": name }, or set the header in a connector's file")
       return nil
     }
     guard text.utf8.allSatisfy({ (0x20..<0x7F).contains($0) || $0 == 0x09 }), text.utf8.count <= 8 << 10 else {

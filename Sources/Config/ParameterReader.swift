@@ -75,6 +75,11 @@ struct ParameterReader {
             "this looks like a secret, and options are in the open", at: entry.value,
             help: "if it is one, store it with `chatelaine secret set` and use a connector that has a secret for it")
         }
+        if text.utf8.containsExpression {
+          report.error(
+            "\"${\" stands for itself here: an option is plain text", at: entry.value,
+            help: "expressions are for the connector's own file")
+        }
         values[entry.key] = text
       } else {
         let _: String? = report.wrongKind(entry, "a string")
@@ -116,6 +121,11 @@ struct ParameterReader {
     }
     return effect
   }
+}
+
+extension String.UTF8View {
+  /// Somebody expects that `${…}` is replaced.
+  var containsExpression: Bool { zip(self, dropFirst()).contains { $0 == (UInt8(ascii: "$"), UInt8(ascii: "{")) } }
 }
 
 extension String {

@@ -101,6 +101,12 @@ struct RouteReader {
       report.error(error.message, in: member.value, decoded: error.range, help: error.help)
       return nil
     }
+    if upstream.basePath.split(separator: "/").contains(where: { InlineSecret.looksLikeSecret(String($0)) }) {
+      report.error(
+        "this looks like a secret, and an upstream is in the open", at: member.value,
+        help: "if it is one, store it with `chatelaine secret set` and use a connector that sends it")
+      return nil
+    }
     if upstream.scheme == .http, !upstream.isLoopback, !isInsecure {
       report.error(
         "http:// would send requests, and what is signed into them, in the open", at: member.value,

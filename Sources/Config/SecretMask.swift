@@ -1,4 +1,5 @@
 import Bytes
+import Connector
 
 /// Finds what may be a secret in the text of a configuration: those bytes are in no message.
 ///

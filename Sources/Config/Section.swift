@@ -1,3 +1,4 @@
+import Connector
 import JSON
 
 /// One object of the file. Each key is asked for by its name; what nobody asked for is unknown.

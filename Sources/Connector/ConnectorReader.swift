@@ -4,7 +4,7 @@ import JSON
 ///
 /// All mistakes are reported, each where it lies.
 struct ConnectorReader {
-  let source: Source
+  private(set) var source: Source
   private(set) var diagnostics: [Diagnostic] = []
   /// What the file calls its connector, and where.
   private(set) var name: (text: String, value: JSONValue)?
@@ -82,6 +82,7 @@ struct ConnectorReader {
       let keys = ["about", "default", "required"]
       for detail in details where !keys.contains(detail.key) { unknown(detail, keys) }
       let standard = text(member.value["default"])
+      if let standard { refuseSecret(standard, at: member.value["default"] ?? member.value) }
       var required = standard == nil
       if let flag = member.value["required"] {
         if let bool = flag.bool {
@@ -148,9 +149,22 @@ struct ConnectorReader {
   /// Compiles a string and reports what is wrong with it.
   private mutating func compile(_ value: JSONValue) -> Int? {
     guard let text = text(value) else { return nil }
+    let before = checker.program.nodes.count
     let node = checker.compile(text)
     report(in: value)
+    for literal in checker.program.nodes[before...] where literal.operation == .literal {
+      refuseSecret(String(decoding: checker.program.literal(literal), as: UTF8.self), at: value)
+    }
     return node
+  }
+
+  private mutating func refuseSecret(_ text: String, at value: JSONValue) {
+    guard InlineSecret.looksLikeSecret(text) else { return }
+    source.masked.append(value.position.offset..<value.position.offset + value.sourceCount)
+    source.masked.sort { $0.lowerBound < $1.lowerBound }
+    error(
+      "text here looks like a secret, and this file is in the open", at: value,
+      help: "declare it under \"secrets\", and store it with `chatelaine secret set`")
   }
 
   private mutating func report(in value: JSONValue) {
@@ -210,14 +224,19 @@ struct ConnectorReader {
     report(in: key)
     guard let node else { return nil }
     if name.isEmpty { error("an empty name", at: key) }
-    let parts = [node] + checker.program.children(of: node)
-    let isPlain = parts.allSatisfy { part in
-      let node = checker.program.nodes[part]
-      return node.operation == .literal || node.operation == .concat
-        || node.operation == .option && !node.traits.contains(.optional)
-    }
+    let isPlain = isPlain(node)
     if !isPlain { error("a name is made of text and options that always have a value", at: key) }
     return isPlain ? node : nil
+  }
+
+  private func isPlain(_ index: Int) -> Bool {
+    let node = checker.program.nodes[index]
+    return switch node.operation {
+    case .literal: true
+    case .option: !node.traits.contains(.optional)
+    case .concat: checker.program.children(of: index).allSatisfy(isPlain)
+    default: false
+    }
   }
 
   private mutating func checkHeader(_ name: String, _ member: JSONMember) {

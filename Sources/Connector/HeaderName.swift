@@ -1,3 +1,5 @@
+import Bytes
+
 /// Rules for the names and values of the headers that a connector touches.
 enum HeaderName {
   /// Framing and hop-by-hop headers, and our own: the proxy's business, which no connector sets (RFC 9110 §7.6.1).
@@ -12,11 +14,16 @@ enum HeaderName {
   ]
 
   static func belongsToProxy(_ name: String) -> Bool {
-    proxys.contains(name.lowercased()) || name.lowercased().hasPrefix("x-chatelaine-")
+    proxys.contains(folded(name)) || folded(name).hasPrefix("x-chatelaine-")
   }
 
   static func isNeverForwarded(_ name: String) -> Bool {
-    belongsToProxy(name) || stripped.contains(name.lowercased())
+    belongsToProxy(name) || stripped.contains(folded(name))
+  }
+
+  /// What upstreams may take for the same header: any case, and `_` for `-`.
+  private static func folded(_ name: String) -> String {
+    String(decoding: name.utf8.map { $0 == 0x5F ? 0x2D : $0.asciiLowercased }, as: UTF8.self)
   }
 
   /// `token` of RFC 9110 §5.6.2.

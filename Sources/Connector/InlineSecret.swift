@@ -3,7 +3,7 @@ import JSON
 
 /// Tells a credential by its looks or by the name it has. Wrong guesses are harmless on one side only: a value that
 /// looks like a secret can be stored as one, while a secret in a file has been given away.
-enum InlineSecret {
+public enum InlineSecret {
   private static let words: Set<String> = [
     "apikey", "authorization", "bearer", "cookie", "credential", "credentials", "passphrase", "passwd", "password",
     "pwd", "secret", "token",
@@ -24,7 +24,7 @@ enum InlineSecret {
   ]
 
   /// `X-API-Key`, `clientSecret`, `access_token`: by their words, so that `tokenizer` and `keyboard` are none.
-  static func isSecretName(_ name: String) -> Bool {
+  public static func isSecretName(_ name: String) -> Bool {
     let parts = wordsOf(name)
     if let last = parts.last, abouts.contains(last) { return false }
     if parts.contains(where: { words.contains($0) }) { return true }
@@ -34,7 +34,7 @@ enum InlineSecret {
   private static let longWords = words.filter { $0.utf8.count >= 5 }
 
   /// `tokn`, `passwrod`.
-  static func isMisspeltSecretName(_ name: String) -> Bool {
+  public static func isMisspeltSecretName(_ name: String) -> Bool {
     let parts = wordsOf(name)
     if let last = parts.last, abouts.contains(last) { return false }
     return parts.contains { $0.utf8.count >= 4 && closest(to: $0, among: longWords) != nil }
@@ -61,7 +61,7 @@ enum InlineSecret {
   private static let separators = ByteSet(" /:;,&?=@\"'()<>[]{}|\\\t")
 
   /// Known prefixes of credentials, 32 and more hexadecimal digits, and long words of mixed characters.
-  static func looksLikeSecret(_ text: String) -> Bool {
+  public static func looksLikeSecret(_ text: String) -> Bool {
     if prefixes.contains(where: { text.hasPrefix($0) && text.utf8.count >= $0.utf8.count + 8 }) { return true }
     // A secret may be part of a longer text: `key=…`, `https://host/…`.
     let pieces = text.utf8.split { separators.contains($0) }
@@ -85,15 +85,5 @@ enum InlineSecret {
   private static func isUUID(_ bytes: [UInt8]) -> Bool {
     bytes.count == 36
       && bytes.indices.allSatisfy { [8, 13, 18, 23].contains($0) ? bytes[$0] == 0x2D : hexValue(bytes[$0]) != nil }
-  }
-}
-
-/// Names of stored secrets: `codegate/api_key`.
-enum SecretName {
-  /// 1–128 bytes: letters, digits, `.`, `_`, `-`, in pieces between slashes, none of them empty.
-  static func isValid(_ name: String) -> Bool {
-    let allowed = ByteSet.letters.union(.digits).union(ByteSet("._-/"))
-    return (1...128).contains(name.utf8.count) && name.utf8.allSatisfy { allowed.contains($0) }
-      && !name.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false).contains { $0.isEmpty }
   }
 }
