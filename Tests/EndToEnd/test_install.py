@@ -55,5 +55,5 @@ def test_what_the_readme_names_is_there():
     links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if not link.startswith("https:")]
     for link in links:
         assert (TOP / link).exists(), f"README links {link}"
-    targets = set(re.findall(r"^([a-z-]+):", (TOP / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"\bmake ([a-z-]+)", text)) <= targets
+    targets = set(re.findall(r"^([a-z0-9-]+):", (TOP / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z0-9-]+)", text)) <= targets

@@ -110,11 +110,24 @@ final class Crew: Sendable {
     return worker
   }
 
-  /// Puts a snapshot in force in every loop.
-  func adopt(_ deployment: Deployment) {
+  /// Puts a deployment in force in every loop, and returns when it is.
+  func adopt(_ deployment: Deployment) async {
     let new = Crew.settings(of: deployment)
     settings.withLock { $0 = new }
-    for member in workers { member.post { $0.adopt(deployment) } }
+    let members = workers
+    let left = Lock(members.count)
+    await withCheckedContinuation { continuation in
+      for member in members {
+        member.post { worker in
+          worker.adopt(deployment)
+          let isLast = left.withLock { left in
+            left -= 1
+            return left == 0
+          }
+          if isLast { continuation.resume() }
+        }
+      }
+    }
   }
 
   /// Ends the service: `done` is called when the last connection is closed.

@@ -39,14 +39,14 @@ actor Keeper {
 
   private func answer(_ method: String, _ path: String, _ body: Secret) async -> Answer {
     switch (method, path) {
-    case ("POST", "/reload"): return reloadAnswer()
+    case ("POST", "/reload"): return await reloadAnswer()
     case ("GET", "/status"): return await status()
     default: break
     }
     let outcome = AdminService(vault: vault, setup: setup).answer(method: method, path: path, body: body)
     if outcome.changesSecrets {
       do throws(DeploymentError) {
-        try deploy(setup, readsFilesAnew: false)
+        try await deploy(setup, readsFilesAnew: false)
       } catch {
         crew.log.say(.error, "a secret was changed but the routes cannot read it", ("reason", error.message))
       }
@@ -79,7 +79,7 @@ actor Keeper {
     Task(executorPreference: executor) { _ = await self.reloadAnswer() }
   }
 
-  private func reloadAnswer() -> Answer {
+  private func reloadAnswer() async -> Answer {
     do throws(ReloadError) {
       let new: Setup
       do throws(SetupError) {
@@ -90,11 +90,10 @@ actor Keeper {
       if let key = Keeper.fixedDifference(setup.configuration, new.configuration) { throw .needsRestart(key) }
       do throws(DeploymentError) {
         if setup.configuration.store.key != new.configuration.store.key { try checkKey(new) }
-        try deploy(new, readsFilesAnew: true)
+        try await deploy(new, readsFilesAnew: true)
       } catch {
         throw .deployment(error)
       }
-      setup = new
       crew.reloaded(done: true)
       crew.log.say(.info, "reloaded", ("routes", "\(new.configuration.routes.count)"))
       return Answer(status: 200, body: Array("{\"reloaded\":true,\"routes\":\(new.configuration.routes.count)}\n".utf8))
@@ -155,9 +154,12 @@ actor Keeper {
     }
   }
 
-  private func deploy(_ setup: Setup, readsFilesAnew: Bool) throws(DeploymentError) {
+  /// Returns when the deployment is in force in every loop: whoever asked for it may rely on it.
+  private func deploy(_ setup: Setup, readsFilesAnew: Bool) async throws(DeploymentError) {
     let deployment = try Keeper.deployment(of: setup, from: vault, readsFilesAnew: readsFilesAnew)
-    crew.adopt(deployment)
+    // Before waiting: what is asked meanwhile must start from this configuration.
+    self.setup = setup
+    await crew.adopt(deployment)
     crew.log.set(level: Log.Level(setup.configuration.log.level))
   }
 

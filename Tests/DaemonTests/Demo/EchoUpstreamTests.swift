@@ -5,7 +5,7 @@ import Testing
 @testable import Daemon
 @testable import Net
 
-@Test func `the echo shows over TLS what it received, chunks undone, and goes on`() throws {
+@Test func `the echo shows over TLS what it received, chunks undone, and goes on`() async throws {
   let directory = Directory()
   let certificate = try SelfSignedCertificate()
   let echo = try EchoUpstream(certificate: certificate)
@@ -34,7 +34,7 @@ import Testing
   #expect(bed.numbers().dialled == 1)
   #expect(bed.idle() == 1)
   // Another connection resumes the session of the first.
-  bed.crew.adopt(try Bed.deployment(text))
+  try await bed.crew.adopt(Bed.deployment(text))
   #expect(client.ask(request("GET", "/")).status == 200)
 }
 

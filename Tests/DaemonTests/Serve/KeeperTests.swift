@@ -124,7 +124,7 @@ func `what a running daemon cannot follow is refused by name`(_ key: String, _ m
   client.send(request("GET", "/x"))
   slow.awaitRequests(1)
   let text = Bed.configuration(port: household.upstream.port)
-  bed.crew.adopt(try Bed.deployment(text))
+  try await bed.crew.adopt(Bed.deployment(text))
   #expect(try bed.ask(request("GET", "/x")).text == "hello")
   gate.signal { $0 = true }
   #expect(client.answer().text == "slow")
@@ -133,14 +133,14 @@ func `what a running daemon cannot follow is refused by name`(_ key: String, _ m
   #expect(slow.settled().count == 1, "its connection is not kept for a route that is gone")
 }
 
-@Test func `a new limit for heads holds for connections that stand`() throws {
+@Test func `a new limit for heads holds for connections that stand`() async throws {
   let upstream = try Upstream.answering("HTTP/1.1 204 No Content\r\n\r\n")
   let bed = try Bed(upstream)
   let client = try bed.connect()
   let long = request("GET", "/x", "X-Long: \(String(repeating: "x", count: 3000))\r\n")
   #expect(client.ask(long).status == 204)
-  bed.crew.adopt(
-    try Bed.deployment(Bed.configuration(port: upstream.port, top: #""limits": { "head": "2KiB" },"#)))
+  try await bed.crew.adopt(
+    Bed.deployment(Bed.configuration(port: upstream.port, top: #""limits": { "head": "2KiB" },"#)))
   #expect(client.ask(request("GET", "/x")).status == 204)
   #expect(client.ask(long).problem == "head_too_large")
 }
