@@ -1,5 +1,6 @@
 import Config
 import Connector
+import CLinux
 import Glibc
 import JSON
 
