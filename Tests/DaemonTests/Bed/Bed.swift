@@ -25,7 +25,8 @@ final class Bed: Sendable {
   ///   - route: further members of the route.
   ///   - top: further members of the configuration.
   convenience init(
-    _ upstream: Upstream, port: UInt16? = nil, connector: String = "bearer", connect: Int = 10_000, timeouts: Int = 10_000,
+    _ upstream: Upstream, port: UInt16? = nil, connector: String = "bearer", connect: Int = 10_000,
+    timeouts: Int = 10_000,
     idle: Int? = nil, route: String = "", top: String = "", files: [Catalog.File] = [],
     log: Log = Log(level: .error, isJSON: false)
   ) throws {
@@ -70,7 +71,8 @@ final class Bed: Sendable {
   }
 
   static func configuration(
-    store: String = "/nowhere", port: UInt16, connector: String = "bearer", connect: Int = 10_000, timeouts: Int = 10_000,
+    store: String = "/nowhere", port: UInt16, connector: String = "bearer", connect: Int = 10_000,
+    timeouts: Int = 10_000,
     idle: Int? = nil, route: String = "", top: String = ""
   ) -> String {
     """
