@@ -119,7 +119,8 @@ func `what a running daemon cannot follow is refused by name`(_ key: String, _ m
   let household = try Household()
   let gate = Lock(false)
   let slow = try Upstream { _ in [.wait(gate), .send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow")] }
-  let bed = try Bed(slow)
+  // Between request and answer this test suspends, and other tests may hold every thread that could resume it.
+  let bed = try Bed(slow, timeouts: 120_000)
   let client = try bed.connect()
   client.send(request("GET", "/x"))
   slow.awaitRequests(1)
