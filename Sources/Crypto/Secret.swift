@@ -55,11 +55,12 @@ extension Secret: CustomStringConvertible, CustomDebugStringConvertible, CustomR
 }
 
 /// OpenSSL's secure heap, prepared once for the process.
-private enum SecureHeap {
+enum SecureHeap {
   /// Room for some thousand secrets; the usual limit on locked memory is 8 MiB.
   private static let arena = 1 << 20
 
-  private static let ready: Bool = CRYPTO_secure_malloc_init(arena, 32) != 0
+  /// Asked for before OpenSSL itself holds a secret: private keys go where this heap is, if it is there by then.
+  static let ready: Bool = CRYPTO_secure_malloc_init(arena, 32) != 0
 
   /// Zeroed. A full arena is no reason to fail a request: ordinary memory is wiped just the same.
   static func allocate(_ count: Int) -> UnsafeMutableRawPointer {

@@ -1,4 +1,3 @@
-import Glibc
 import JSON
 
 /// Google's Wycheproof vectors, as they lie in Tests/Vectors/wycheproof.
@@ -18,23 +17,10 @@ enum Wycheproof {
 
   /// Every case of one file; fewer than it says it has is a mistake of the test.
   static func cases(_ file: String) throws -> [Case] {
-    let path = String(#filePath.dropLast("CryptoTests/Wycheproof.swift".count)) + "Vectors/wycheproof/\(file)"
-    let document = try JSONReader.parse(contents(path))
+    let document = try JSONReader.parse(vectors("wycheproof/\(file)"))
     let groups = document["testGroups"]?.array ?? []
     let cases = groups.flatMap { group in (group["tests"]?.array ?? []).map { Case(group: group, fields: $0) } }
     precondition(!cases.isEmpty && cases.count == document["numberOfTests"]?.int)
     return cases
-  }
-
-  private static func contents(_ path: String) -> [UInt8] {
-    guard let file = fopen(path, "r") else { fatalError("cannot read \(path)") }
-    defer { fclose(file) }
-    var bytes: [UInt8] = []
-    var chunk = [UInt8](repeating: 0, count: 65536)
-    while true {
-      let count = fread(&chunk, 1, chunk.count, file)
-      guard count > 0 else { return bytes }
-      bytes += chunk[..<count]
-    }
   }
 }

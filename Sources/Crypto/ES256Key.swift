@@ -1,0 +1,84 @@
+public import Bytes
+internal import COpenSSL
+
+/// A private key for ES256: ECDSA on P-256 with SHA-256 (RFC 7518 §3.4). It never prints.
+///
+/// The key is OpenSSL's, in its secure heap, wiped with the last reference. Threads may sign with one key at once.
+@safe public final class ES256Key: Sendable {
+  /// Bytes of a signature, `r ‖ s`.
+  public static let signatureCount = 64
+
+  public let publicKey: ES256PublicKey
+  nonisolated(unsafe) let key: OpaquePointer
+
+  /// - Parameter key: a whole P-256 key, owned from here on.
+  init(owning key: OpaquePointer) {
+    guard let publicKey = unsafe ES256PublicKey(of: key) else { fatalError("a P-256 key has no public part") }
+    self.publicKey = publicKey
+    unsafe self.key = unsafe key
+  }
+
+  deinit {
+    unsafe EVP_PKEY_free(key)
+  }
+
+  /// A new random key.
+  public static func generate() -> ES256Key {
+    _ = SecureHeap.ready
+    guard let key = unsafe chatelaine_p256_generate() else { fatalError("no P-256 key can be made") }
+    return unsafe ES256Key(owning: key)
+  }
+
+  /// Appends the `signatureCount` bytes of `r ‖ s`, each padded on the left to 32: not DER. What is appended has been
+  /// verified with the public key, so a fault of the machine costs an error and not the private key.
+  /// - Throws: `ES256Error.signature`, with nothing appended.
+  public func sign(_ message: Span<UInt8>, into buffer: inout Buffer) throws(ES256Error) {
+    try unsafe buffer.write(upTo: ES256Key.signatureCount) { room throws(ES256Error) in
+      guard unsafe sign(message, in: room),
+        unsafe publicKey.verify(UnsafeRawBufferPointer(room).bindMemory(to: UInt8.self).span, of: message)
+      else { throw .signature }
+      return ES256Key.signatureCount
+    }
+  }
+
+  /// Writes `r ‖ s` to `room`, or says that OpenSSL made no signature.
+  private func sign(_ message: Span<UInt8>, in room: UnsafeMutableRawBufferPointer) -> Bool {
+    ERR_set_mark()
+    defer { ERR_pop_to_mark() }
+    guard let context = unsafe EVP_MD_CTX_new() else { fatalError("out of memory") }
+    defer { unsafe EVP_MD_CTX_free(context) }
+    guard unsafe EVP_DigestSignInit(context, nil, HashAlgorithm.sha256.method, nil, key) == 1 else { return false }
+    return unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: ES256Signature.longestDER) { der in
+      var count = der.count
+      let done = unsafe message.withUnsafeBytes { message in
+        unsafe EVP_DigestSign(
+          context, der.baseAddress, &count, message.baseAddress?.assumingMemoryBound(to: UInt8.self), message.count)
+      }
+      return unsafe done == 1 && ES256Signature.unpack(UnsafeBufferPointer(rebasing: der[..<count]), into: room)
+    }
+  }
+}
+
+/// Why there is no key or no signature.
+public enum ES256Error: Error, Equatable, CaseIterable {
+  /// No PEM of a private key in PKCS #8 or SEC 1 form, or one that cannot be read.
+  case format
+  /// A private key under a passphrase.
+  case encrypted
+  /// A public key or a certificate: nothing there can sign.
+  case publicKey
+  /// A private key of another kind than elliptic curve, such as RSA.
+  case keyType
+  /// Another curve than P-256, or a curve spelled out instead of named (RFC 5480 §2.1.1).
+  case curve
+  /// The private part is out of range, or the public part is not its own.
+  case mismatch
+  /// The signature that was made does not verify.
+  case signature
+}
+
+extension ES256Key: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+  public var description: String { "•••" }
+  public var debugDescription: String { "•••" }
+  public var customMirror: Mirror { Mirror(self, children: []) }
+}
