@@ -4,11 +4,13 @@ import Glibc
 ///
 /// The readable bytes are contiguous, so a parser sees one `Span`. Room is made by sliding the readable bytes to the
 /// front before growing, and growth doubles: appending is amortised O(1), and nothing is allocated until the first byte.
-/// Any buffer may have carried a credential, so memory is zeroed before it is given back.
+/// Any buffer may have carried a credential, so memory that was written is zeroed before it is given back.
 @safe public struct Buffer: ~Copyable {
   @usableFromInline internal var base: UnsafeMutableRawPointer?
   @usableFromInline internal var lower = 0
   @usableFromInline internal var upper = 0
+  /// Bytes from the start that may have been written since the memory was last zeroed, unless `upper` is behind that.
+  @usableFromInline internal var touched = 0
   /// Bytes allocated.
   public private(set) var capacity = 0
 
@@ -23,12 +25,13 @@ import Glibc
   }
 
   deinit {
-    unsafe Buffer.discard(base, capacity)
+    unsafe Buffer.discard(base, max(touched, upper))
   }
 
-  private static func discard(_ base: UnsafeMutableRawPointer?, _ capacity: Int) {
+  /// - Parameter used: bytes from the start that may have been written.
+  private static func discard(_ base: UnsafeMutableRawPointer?, _ used: Int) {
     guard let base = unsafe base else { return }
-    unsafe explicit_bzero(base, capacity)
+    unsafe explicit_bzero(base, used)
     unsafe free(base)
   }
 
@@ -63,6 +66,7 @@ import Glibc
   public mutating func reserve(_ additional: Int) {
     precondition(additional >= 0)
     guard capacity - upper < additional else { return }
+    touched = max(touched, upper)
     if let base = unsafe base, lower > 0 {
       unsafe base.copyMemory(from: base + lower, byteCount: count)
       upper -= lower
@@ -72,9 +76,10 @@ import Glibc
     let wanted = max(upper + additional, capacity * 2, 64)
     guard let grown = unsafe malloc(wanted) else { fatalError("out of memory") }
     if let base = unsafe base { unsafe grown.copyMemory(from: base, byteCount: upper) }
-    unsafe Buffer.discard(base, capacity)
+    unsafe Buffer.discard(base, touched)
     unsafe base = grown
     capacity = wanted
+    touched = upper
   }
 
   @inlinable public mutating func append(_ byte: UInt8) {
@@ -122,6 +127,7 @@ import Glibc
     upTo limit: Int, _ body: (UnsafeMutableRawBufferPointer) throws(E) -> Int
   ) throws(E) {
     reserve(limit)
+    touched = max(touched, upper + limit)
     let written = try unsafe body(UnsafeMutableRawBufferPointer(start: base.map { unsafe $0 + upper }, count: limit))
     precondition(written >= 0 && written <= limit)
     upper += written
@@ -137,35 +143,36 @@ import Glibc
   @inlinable public mutating func consume(_ count: Int) {
     precondition(count >= 0 && count <= self.count)
     lower += count
-    if lower == upper {
-      lower = 0
-      upper = 0
-    }
+    if lower == upper { clear() }
   }
 
   /// Forgets the last readable bytes, keeping `count` of them.
   @inlinable public mutating func truncate(to count: Int) {
     precondition(count >= 0 && count <= self.count)
+    touched = max(touched, upper)
     upper = lower + count
   }
 
   /// Forgets all bytes and keeps the room.
   @inlinable public mutating func clear() {
+    touched = max(touched, upper)
     lower = 0
     upper = 0
   }
 
-  /// Overwrites all of the room with zeroes and forgets the bytes: for bytes that held a secret.
+  /// Overwrites all that was ever written with zeroes and forgets the bytes: for bytes that held a secret.
   public mutating func wipe() {
-    if let base = unsafe base { unsafe explicit_bzero(base, capacity) }
     clear()
+    if let base = unsafe base { unsafe explicit_bzero(base, touched) }
+    touched = 0
   }
 
   /// Gives the memory back.
   public mutating func release() {
-    unsafe Buffer.discard(base, capacity)
+    clear()
+    unsafe Buffer.discard(base, touched)
     unsafe base = nil
     capacity = 0
-    clear()
+    touched = 0
   }
 }

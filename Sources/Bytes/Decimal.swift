@@ -8,20 +8,15 @@ extension Buffer {
   }
 
   @usableFromInline mutating func appendDecimal(magnitude: UInt64) {
-    var digits = 1
-    var scale = magnitude
-    while scale >= 10 {
-      scale /= 10
-      digits += 1
-    }
+    var digits = InlineArray<20, UInt8>(repeating: 0x30)
+    var first = digits.count
     var rest = magnitude
-    unsafe write(upTo: digits) { room in
-      for place in 1...digits {
-        unsafe room[digits - place] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
-        rest /= 10
-      }
-      return digits
-    }
+    repeat {
+      first -= 1
+      digits[first] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
+      rest /= 10
+    } while rest > 0
+    append(digits.span.extracting(first...))
   }
 
   /// Appends the number with zeroes in front up to `width` digits.

@@ -1,10 +1,12 @@
 extension Buffer {
   /// Appends two lower-case hexadecimal digits a byte.
   public mutating func appendHex(_ bytes: Span<UInt8>) {
-    reserve(bytes.count * 2)
-    for index in bytes.indices {
-      append(hexDigit(bytes[index] &>> 4))
-      append(hexDigit(bytes[index] & 15))
+    unsafe write(upTo: bytes.count * 2) { room in
+      for index in bytes.indices {
+        unsafe room[2 &* index] = hexDigit(bytes[index] &>> 4)
+        unsafe room[2 &* index &+ 1] = hexDigit(bytes[index] & 15)
+      }
+      return bytes.count * 2
     }
   }
 

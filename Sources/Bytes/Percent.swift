@@ -3,11 +3,12 @@ extension Buffer {
   /// - Parameter plusForSpace: a space becomes `+`, as in forms.
   public mutating func appendPercentEncoded(_ bytes: Span<UInt8>, keeping: ByteSet, plusForSpace: Bool = false) {
     reserve(bytes.count)
-    for index in bytes.indices {
+    var start = 0
+    for index in bytes.indices where !keeping.contains(bytes[index]) {
+      append(bytes.extracting(start..<index))
+      start = index + 1
       let byte = bytes[index]
-      if keeping.contains(byte) {
-        append(byte)
-      } else if plusForSpace, byte == 0x20 {
+      if plusForSpace, byte == 0x20 {
         append(0x2B)
       } else {
         append(0x25)
@@ -15,6 +16,7 @@ extension Buffer {
         append(hexDigit(byte & 15).asciiUppercased)
       }
     }
+    append(bytes.extracting(start...))
   }
 
   /// Appends the bytes with every `%XX` decoded.
@@ -31,22 +33,29 @@ extension Buffer {
 
   private mutating func appendDecoded(_ text: Span<UInt8>, plusIsSpace: Bool) -> Bool {
     let start = count
-    reserve(text.count)
-    var index = 0
-    while index < text.count {
-      let byte = text[index]
-      index += 1
-      if byte == 0x25 {
-        guard text.count - index >= 2, let high = hexValue(text[index]), let low = hexValue(text[index + 1]) else {
-          truncate(to: start)
-          return false
+    var isValid = true
+    unsafe write(upTo: text.count) { room in
+      var index = 0
+      var written = 0
+      while index < text.count {
+        var byte = text[index]
+        index += 1
+        if byte == 0x25 {
+          guard text.count - index >= 2, let high = hexValue(text[index]), let low = hexValue(text[index + 1]) else {
+            isValid = false
+            break
+          }
+          byte = high &<< 4 | low
+          index += 2
+        } else if plusIsSpace, byte == 0x2B {
+          byte = 0x20
         }
-        append(high &<< 4 | low)
-        index += 2
-      } else {
-        append(plusIsSpace && byte == 0x2B ? 0x20 : byte)
+        unsafe room[written] = byte
+        written += 1
       }
+      return written
     }
-    return true
+    if !isValid { truncate(to: start) }
+    return isValid
   }
 }

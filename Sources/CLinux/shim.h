@@ -44,6 +44,25 @@ static inline int chatelaine_allowed_cores(void) {
   return count;
 }
 
+// Lets go of the pages of this program's own code that were read to start it: what is run again is found in the page cache.
+#include <sys/mman.h>
+extern char __executable_start, etext;
+int madvise(void *address, size_t length, int advice);
+static inline void chatelaine_forget_startup_code(void) {
+  uintptr_t start = (uintptr_t)&__executable_start & ~(uintptr_t)4095;
+  uintptr_t end = (uintptr_t)&etext & ~(uintptr_t)4095;
+  if (end > start) (void)madvise((void *)start, end - start, 4 /* MADV_DONTNEED */);
+}
+
+// recv and send without a point of cancellation, which in a process with threads is two atomic operations a call: nobody
+// cancels our threads.
+static inline ssize_t chatelaine_recv(int fd, void *room, size_t count) {
+  return syscall(SYS_recvfrom, fd, room, count, 0, (void *)0, (void *)0);
+}
+static inline ssize_t chatelaine_send(int fd, const void *bytes, size_t count) {
+  return syscall(SYS_sendto, fd, bytes, count, MSG_NOSIGNAL, (void *)0, 0);
+}
+
 // EPOLLET is 1u << 31, which Swift imports as a negative enum case.
 enum { chatelaine_epoll_in = EPOLLIN, chatelaine_epoll_out = EPOLLOUT };
 static inline struct epoll_event chatelaine_epoll_event(uint32_t events, uint64_t token) {

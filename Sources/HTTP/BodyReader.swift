@@ -15,7 +15,8 @@ public struct BodyPiece: Sendable, Equatable {
 public struct BodyReader: Sendable {
   /// The body's bytes found so far.
   public private(set) var received: UInt64 = 0
-  private var remaining: UInt64
+  /// Of a length that was announced: bytes still to come. 0 for other framings.
+  public private(set) var remaining: UInt64
   private let framing: BodyFraming
   public private(set) var isFinished: Bool
   private var chunks: ChunkReader

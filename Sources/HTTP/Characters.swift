@@ -29,7 +29,7 @@
   ///   - high: bits of the bytes 64–127.
   @inline(__always) private static func has(_ byte: UInt8, _ low: UInt64, _ high: UInt64) -> Bool {
     let word = byte & 0x40 == 0 ? low : high
-    return byte < 0x80 && (word >> UInt64(byte & 0x3F)) & 1 == 1
+    return (word &>> UInt64(byte)) & 1 == 1 && byte < 0x80
   }
 }
 

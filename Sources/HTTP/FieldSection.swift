@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// Reads field lines up to the empty line: RFC 9112 §5, section D of the rules.
 ///
 ///     lineStart ─ token ─▶ name ─ ":" ─▶ padding ─▶ value ─ CR ─▶ valueEnd ─ LF ─▶ lineStart
@@ -14,7 +16,6 @@ struct FieldSection {
   private var nameEnd = 0
   private var valueStart = 0
   private var valueEnd = 0
-  private var underscore = false
   private var bits: UInt64 = 0
 
   /// Begins a section at `position`.
@@ -40,7 +41,6 @@ struct FieldSection {
         default:
           guard fields.count < limits.fields else { throw .tooManyFields }
           lineStart = position
-          underscore = false
           step = .name
         }
       case .name: try readName(bytes, end, limits)
@@ -76,27 +76,21 @@ struct FieldSection {
     _ bytes: Span<UInt8>, _ end: Int, _ limits: borrowing HTTPLimits
   ) throws(HTTPError) {
     var at = position
-    let longest = min(end, lineStart &+ limits.name)
-    while at < end {
-      let byte = bytes[at]
-      if Characters.isToken(byte) {
-        guard at < longest else { throw .fieldNameTooLong }
-        if byte == 0x5F { underscore = true }
-        at &+= 1
-        continue
-      }
-      switch byte {
-      case 0x3A where at > lineStart:
-        nameEnd = at
-        position = at + 1
-        step = .padding
-        return
-      case 0x20, 0x09: throw .whitespaceBeforeColon
-      case 0x0D, 0x0A: throw .missingColon
-      default: throw .badFieldName
-      }
-    }
+    let longest = min(end, lineStart &+ min(limits.name, limits.field))
+    while at < longest, Characters.isToken(bytes[at]) { at &+= 1 }
     position = at
+    guard at < end else { return }
+    switch bytes[at] {
+    case 0x3A where at > lineStart:
+      nameEnd = at
+      position = at + 1
+      step = .padding
+    case 0x20, 0x09: throw .whitespaceBeforeColon
+    case 0x0D, 0x0A: throw .missingColon
+    case let byte where Characters.isToken(byte):
+      throw at - lineStart < limits.name ? .fieldTooLarge : .fieldNameTooLong
+    default: throw .badFieldName
+    }
   }
 
   /// Eight bytes at a time while they are plain: none below SP, no DEL.
@@ -164,7 +158,7 @@ struct FieldSection {
       field.marks.insert(.obsoleteText)
       if field.id.isInterpreted { throw .badFieldValue }
     }
-    if underscore {
+    if bytes.extracting(lineStart..<nameEnd).firstOffset(of: 0x5F) != nil {
       field.marks.insert(.underscore)
       field.id = try FieldSection.meaning(ofAmbiguous: bytes.extracting(lineStart..<nameEnd))
     }

@@ -1,5 +1,5 @@
 /// How much of a message is read before it is refused. Sizes are bytes.
-public struct HTTPLimits: Sendable {
+public struct HTTPLimits: Sendable, Equatable {
   /// A whole head: start line, fields and the empty line.
   public var head: Int
   /// Field lines of a head.

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// What a path and a query may hold: rows 32–41. Reject, do not repair.
 enum PathRules {
   /// - Parameter path: empty or starting with `/`, all of it target bytes.
@@ -5,18 +7,13 @@ enum PathRules {
   static func check(path: Span<UInt8>) throws(HTTPError) -> Bool {
     var emptySegments = false
     var suspicious = false
-    var encoded = false
-    var before: UInt8 = 0
-    for i in path.indices {
-      let byte = path[i]
-      switch byte {
-      case 0x2F where before == 0x2F: emptySegments = true
-      case 0x2E where before == 0x2F: suspicious = true
-      case 0x25: encoded = true
-      default: break
-      }
-      before = byte
+    var slash = path.firstOffset(of: 0x2F)
+    while let at = slash, at + 1 < path.count {
+      if path[at + 1] == 0x2F { emptySegments = true }
+      if path[at + 1] == 0x2E { suspicious = true }
+      slash = path.firstOffset(of: 0x2F, from: at + 1)
     }
+    let encoded = path.firstOffset(of: 0x25) != nil
     guard suspicious || encoded else { return emptySegments }
     if encoded {
       try checkEncoding(path)
@@ -28,11 +25,9 @@ enum PathRules {
   }
 
   static func check(query: Span<UInt8>) throws(HTTPError) {
-    for i in query.indices where query[i] == 0x25 {
-      try checkEncoding(query)
-      try checkUTF8(query)
-      return
-    }
+    guard query.firstOffset(of: 0x25) != nil else { return }
+    try checkEncoding(query)
+    try checkUTF8(query)
   }
 
   /// Row 35.

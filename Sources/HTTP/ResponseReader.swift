@@ -5,7 +5,7 @@ public struct ResponseHead: Sendable {
   /// 1 or 0.
   public internal(set) var minorVersion = 1
   public internal(set) var fields: [Field] = []
-  /// `none` for 1xx, 204, 304 and answers to HEAD, whatever the fields say.
+  /// `none` for 1xx, 204, 205, 304 and answers to HEAD, whatever the fields say.
   public internal(set) var framing = BodyFraming.none
   /// What Content-Length said, whether or not a body follows.
   public internal(set) var contentLength: UInt64?
@@ -128,9 +128,11 @@ public struct ResponseReader: Sendable {
       guard head.minorVersion > 0 else { throw .transferEncodingInHTTP10 }
     }
     head.upgrades = options.upgrade
-    if head.status < 200, codings > 0 || (head.contentLength ?? 0) > 0 { throw .unexpectedBody }
-    // RFC 9112 §6.3, in its order.
-    if head.status < 200 || head.status == 204 || head.status == 304 || isHEAD {
+    let announcesBody = codings > 0 || (head.contentLength ?? 0) > 0
+    if head.status < 200, announcesBody { throw .unexpectedBody }
+    // RFC 9112 §6.3, in its order; 205 has no content either (RFC 9110 §15.3.6).
+    let hasNoContent = head.status == 204 || head.status == 205
+    if head.status < 200 || hasNoContent || head.status == 304 || isHEAD {
       head.framing = .none
     } else if codings > 0 {
       head.framing = .chunked
@@ -139,6 +141,8 @@ public struct ResponseReader: Sendable {
     } else {
       head.framing = .untilClose
     }
-    head.wantsClose = options.close || head.minorVersion == 0 || head.framing == .untilClose
+    // Rows 124 and 125: content that was announced where none may be is perhaps still to come.
+    head.wantsClose =
+      options.close || head.minorVersion == 0 || head.framing == .untilClose || hasNoContent && announcesBody
   }
 }

@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// The four forms of a request target (RFC 9112 §3.2).
 public enum TargetForm: Sendable { case origin, absolute, asterisk, authority }
 
@@ -31,10 +33,9 @@ struct Target {
     default:
       path = try absolute(bytes, range)
     }
-    for i in path where bytes[i] == 0x3F {
-      query = (i + 1)..<path.upperBound
-      path = path.lowerBound..<i
-      break
+    if let mark = bytes.extracting(path).firstOffset(of: 0x3F) {
+      query = (path.lowerBound + mark + 1)..<path.upperBound
+      path = path.lowerBound..<(path.lowerBound + mark)
     }
     hasEmptySegments = try PathRules.check(path: bytes.extracting(path))
     if let query { try PathRules.check(query: bytes.extracting(query)) }

@@ -10,6 +10,7 @@ public func closest(to word: String, among candidates: some Sequence<String>) ->
   for candidate in candidates {
     let other = normalised(candidate)
     let allowed = max(1, min(letters.count, other.count) / 3)
+    guard abs(letters.count - other.count) <= allowed else { continue }
     let distance = editDistance(letters, other)
     if distance <= allowed, distance < best?.distance ?? .max { best = (distance, candidate) }
   }

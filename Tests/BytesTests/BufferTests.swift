@@ -43,4 +43,23 @@ import Testing
     }
     #expect(buffer.count == 6)
   }
+
+  @Test func `wiping leaves nothing of what was moved, cut off, consumed or only written beside`() {
+    var buffer = Buffer(capacity: 64)
+    buffer.append("0123456789secret")
+    buffer.consume(10)
+    buffer.reserve(50)
+    buffer.truncate(to: 2)
+    buffer.consume(2)
+    buffer.write(upTo: 40) { room in
+      room.initializeMemory(as: UInt8.self, repeating: 0x2A)
+      return 1
+    }
+    buffer.wipe()
+    buffer.write(upTo: 40) { room in
+      #expect(room.allSatisfy { $0 == 0 })
+      return 0
+    }
+    #expect(buffer.capacity == 64)
+  }
 }

@@ -33,4 +33,16 @@ import Testing
     let bytes: [UInt8] = [0x61, 0xFF, 0x62]
     #expect(String(bytes.span) == "a\u{FFFD}b")
   }
+
+  @Test func `the first control character is found wherever it stands, and nothing else is one`() {
+    for byte in UInt8.min...UInt8.max {
+      for place in 0..<20 {
+        var bytes = [UInt8](repeating: 0x41, count: 20)
+        bytes[place] = byte
+        let isControl = byte < 0x20 || byte == 0x7F
+        #expect(bytes.span.firstControl() == (isControl ? place : nil))
+        #expect(bytes.span.firstControl(from: place + 1) == nil)
+      }
+    }
+  }
 }

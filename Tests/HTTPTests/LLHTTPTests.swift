@@ -1,4 +1,5 @@
 import Foundation
+import Support
 import Testing
 
 /// Our verdict beside llhttp's. The cases in which they are not the same are in `Tests/Vectors/llhttp/differences.md`.

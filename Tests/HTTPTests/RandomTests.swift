@@ -1,4 +1,5 @@
 import HTTP
+import Support
 import Testing
 
 /// Small and the same everywhere: SplitMix64.

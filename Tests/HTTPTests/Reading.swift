@@ -1,3 +1,4 @@
+import Support
 import HTTP
 
 /// Reads a vector as a connection would, in the pieces that it comes in, and writes down what was found.

@@ -13,3 +13,10 @@ import Testing
   #expect(reader.head.framing == .chunked)
   #expect(reader.head.byteCount == text.count)
 }
+
+@Test func `a field that is longer than its limit is refused while its name is still being read`() throws {
+  let text: [UInt8] = Array(("GET / HTTP/1.1\r\n" + String(repeating: "n", count: 65)).utf8)
+  var reader = RequestReader(HTTPLimits(field: 64))
+  #expect(try !reader.read(text.span.extracting(droppingLast: 1)))
+  #expect(throws: HTTPError.fieldTooLarge) { try reader.read(text.span) }
+}

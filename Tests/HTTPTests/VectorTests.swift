@@ -1,3 +1,4 @@
+import Support
 import Testing
 
 /// Every vector four ways (I5): whole, one byte at a time, cut in two at every place, and with another message behind it.
