@@ -59,7 +59,8 @@ public struct SelfSignedCertificate: Sendable {
     private let descriptor: Int32
     private let ssl: OpaquePointer?
 
-    fileprivate init?(_ descriptor: Int32, _ context: OpaquePointer?) {
+    /// - Parameter descriptor: closed by `deinit`, which also runs when the handshake fails here.
+    fileprivate init?(owning descriptor: Int32, _ context: OpaquePointer?) {
       self.descriptor = descriptor
       unsafe ssl = context.flatMap { unsafe SSL_new($0) }
       if let ssl = unsafe ssl {
@@ -134,7 +135,7 @@ public struct SelfSignedCertificate: Sendable {
       guard descriptor >= 0 else { continue }
       do throws(SystemError) {
         try Thread.start("connection") { [self] in
-          if let connection = unsafe Connection(descriptor, context) { serve(connection) } else { close(descriptor) }
+          if let connection = unsafe Connection(owning: descriptor, context) { serve(connection) }
         }
       } catch {
         close(descriptor)
