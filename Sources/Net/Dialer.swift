@@ -35,7 +35,7 @@ public final class Dialer: EventHandler, TimerOwner {
 
   public enum Outcome: ~Copyable {
     /// The socket is registered under the token, which the owner takes over with `Loop.adopt`.
-    case connected(Stream, Token, resumed: Bool)
+    case connected(Stream, Registration, resumed: Bool)
     case failed(DialError)
   }
 
@@ -44,7 +44,7 @@ public final class Dialer: EventHandler, TimerOwner {
   private var done: Done?
   private var timer: Timer?
   private var stagger: Timer?
-  private var name: Token?
+  private var name: Registration?
   private var addresses: [Address] = []
   private var attempts: [Attempt] = []
   private var failure = DialError.unreachable("no address")
@@ -173,7 +173,7 @@ public final class Dialer: EventHandler, TimerOwner {
 private final class Attempt: EventHandler {
   private unowned let dialer: Dialer
   private var stream: Stream?
-  private var token: Token?
+  private var token: Registration?
   private var isConnected = false
 
   init(_ address: Address, of dialer: Dialer) throws(SystemError) {

@@ -24,8 +24,9 @@ public protocol EventHandler: AnyObject {
   func ready(_ events: Events)
 }
 
-/// Names one registration, so that a late event or reply for a descriptor number since reused reaches nobody.
-public struct Token: Equatable, Sendable {
+/// A descriptor or handler that was registered with a loop. It names that one registration, so that a late event or reply
+/// for a descriptor number since reused reaches nobody.
+public struct Registration: Equatable, Sendable {
   let slot: UInt32
   let generation: UInt32
 
@@ -40,16 +41,18 @@ public final class Loop {
   public let mailbox: Mailbox
   public let timers = Timers()
   /// Milliseconds at the start of this turn (`Clock.milliseconds`).
-  public private(set) var now = Clock.milliseconds()
+  public var now: UInt64 { time }
+  @safe @exclusivity(unchecked) private var time = Clock.milliseconds()
 
   private let epoll: Descriptor
   private var slots: [Slot] = []
   private var freeSlots: [UInt32] = []
   private var running = true
-  private var postponed: [Token] = []
-  /// Whoever works on this loop, for letters to find.
-  public weak var context: AnyObject?
-  /// Runs when a turn's events are all handled: for work that is cheaper done once a turn.
+  private var postponed: [Registration] = []
+  /// Whoever works on this loop, for letters to find; let go of when `run` ends. (A weak reference would make every retain of
+  /// what it refers to four times as slow.)
+  public var context: AnyObject?
+  /// Runs when a turn's events are all handled: for work that is cheaper done once a turn. Let go of when `run` ends.
   public var afterTurn: (() -> Void)?
 
   private struct Slot {
@@ -69,7 +72,7 @@ public final class Loop {
   // MARK: Registrations
 
   /// Registers an open, non-blocking descriptor. Its first events come in the next turn.
-  public func add(_ descriptor: Int32, _ handler: any EventHandler) throws(SystemError) -> Token {
+  public func add(_ descriptor: Int32, _ handler: any EventHandler) throws(SystemError) -> Registration {
     let token = name(handler)
     do {
       let events = EPOLLIN.rawValue | EPOLLOUT.rawValue | EPOLLRDHUP.rawValue | chatelaine_epoll_edge()
@@ -82,24 +85,24 @@ public final class Loop {
   }
 
   /// Gives a handler a token without a descriptor, for replies from other threads to find it by.
-  public func name(_ handler: any EventHandler) -> Token {
+  public func name(_ handler: any EventHandler) -> Registration {
     if freeSlots.isEmpty {
       slots.append(Slot())
       freeSlots.append(UInt32(slots.count - 1))
     }
     let slot = freeSlots.removeLast()
     slots[Int(slot)].handler = handler
-    return Token(slot: slot, generation: slots[Int(slot)].generation)
+    return Registration(slot: slot, generation: slots[Int(slot)].generation)
   }
 
   /// Puts another handler in a registration's place: the descriptor has a new owner.
-  public func adopt(_ token: Token, _ handler: any EventHandler) {
+  public func adopt(_ token: Registration, _ handler: any EventHandler) {
     precondition(self.handler(token) != nil)
     slots[Int(token.slot)].handler = handler
   }
 
   /// Ends a registration. The caller closes the descriptor next, which takes it out of the kernel's set.
-  public func forget(_ token: Token) {
+  public func forget(_ token: Registration) {
     let slot = Int(token.slot)
     guard slots[slot].generation == token.generation else { return }
     slots[slot].handler = nil
@@ -108,7 +111,7 @@ public final class Loop {
   }
 
   /// The handler that still goes by this token.
-  public func handler(_ token: Token) -> (any EventHandler)? {
+  public func handler(_ token: Registration) -> (any EventHandler)? {
     let slot = slots[Int(token.slot)]
     return slot.generation == token.generation ? slot.handler : nil
   }
@@ -135,9 +138,12 @@ public final class Loop {
     unsafe withUnsafeTemporaryAllocation(of: epoll_event.self, capacity: 256) { events in
       while running { unsafe turn(events) }
     }
+    context = nil
+    afterTurn = nil
   }
 
-  /// Waits for events: at first awake, if the last wait was so short that going to sleep would have taken longer.
+  /// Waits for events: at first awake, if one client asks one thing after another and the last wait was so short that going to
+  /// sleep would have taken longer.
   ///
   /// To sleep and be woken costs some 30 µs of a serial client's time, more than all else. Where an upstream is far the
   /// waits are long, and nothing is spent; an idle loop sleeps.
@@ -147,7 +153,7 @@ public final class Loop {
     var start: UInt64 = 0
     if timeout != 0 {
       start = Clock.microseconds()
-      while staysAwake {
+      while staysAwake, alternations >= Loop.fewAlternations {
         let ready = unsafe epoll_wait(epoll.number, events.baseAddress, capacity, 0)
         if ready > 0 { return Int(ready) }
         if Clock.microseconds() - start > Loop.awakeTime { break }
@@ -160,12 +166,17 @@ public final class Loop {
   }
 
   private var staysAwake = false
+  /// The two registrations that events came for last, and how many events in a row were theirs: with one client these are its
+  /// socket and its upstream's. Of many, one or another has something to do soon, and sleeping until then costs nobody time.
+  private var pair = (Loop.mailboxWord, Loop.mailboxWord)
+  private var alternations = 0
+  private static let fewAlternations = 4
   /// Microseconds to stay awake for, and the longest wait after which that is worth trying again.
   private static let awakeTime: UInt64 = 30
   private static let shortWait: UInt64 = 150
 
   /// Calls the handler again next turn, without events: for one who has more to do but must let others go first.
-  public func postpone(_ token: Token) { postponed.append(token) }
+  public func postpone(_ token: Registration) { postponed.append(token) }
 
   private func resume() {
     let tokens = postponed
@@ -181,7 +192,7 @@ public final class Loop {
     if let next = timers.next { timeout = next > now ? Int32(min(next - now, 60_000)) : 0 }
     if !postponed.isEmpty { timeout = 0 }
     let ready = unsafe wait(events, timeout)
-    now = Clock.milliseconds()
+    time = Clock.milliseconds()
     var hasMail = false
     for index in 0..<ready {
       let word = unsafe chatelaine_epoll_token(events.baseAddress.unsafelyUnwrapped + index)
@@ -189,7 +200,14 @@ public final class Loop {
         hasMail = true
         continue
       }
-      let token = Token(slot: UInt32(truncatingIfNeeded: word), generation: UInt32(truncatingIfNeeded: word >> 32))
+      if word == pair.0 || word == pair.1 {
+        alternations &+= 1
+      } else {
+        pair = (pair.1, word)
+        alternations = 0
+      }
+      let token = Registration(
+        slot: UInt32(truncatingIfNeeded: word), generation: UInt32(truncatingIfNeeded: word >> 32))
       let bits = unsafe chatelaine_epoll_events(events.baseAddress.unsafelyUnwrapped + index)
       handler(token)?.ready(Events(rawValue: bits))
     }

@@ -4,7 +4,7 @@ import Glibc
 /// Signals as events of a loop.
 public final class Signals: EventHandler {
   private let descriptor: Descriptor
-  private var token: Token?
+  private var token: Registration?
   private let body: (Int32) -> Void
 
   /// Keeps `signals` from interrupting any thread. Call it before the first other thread is started: they inherit it.

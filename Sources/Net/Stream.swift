@@ -43,7 +43,7 @@ public struct Stream: ~Copyable {
     var outcome = ReadOutcome.wouldBlock
     unsafe buffer.write(upTo: limit) { room in
       do throws(SystemError) {
-        switch try systemCall("recv", { unsafe recv(descriptor.number, room.baseAddress, room.count, 0) }) {
+        switch try systemCall("recv", { unsafe chatelaine_recv(descriptor.number, room.baseAddress, room.count) }) {
         case .done(0): outcome = .end(clean: true)
         case .done(let count):
           outcome = .bytes(count)
@@ -65,7 +65,7 @@ public struct Stream: ~Copyable {
     return unsafe bytes.withUnsafeBytes { raw in
       do throws(SystemError) {
         let result = try systemCall("send") {
-          unsafe send(descriptor.number, raw.baseAddress, raw.count, Int32(MSG_NOSIGNAL))
+          unsafe chatelaine_send(descriptor.number, raw.baseAddress, raw.count)
         }
         switch result {
         case .done(let count): return .bytes(count)
@@ -76,6 +76,11 @@ public struct Stream: ~Copyable {
       }
     }
   }
+
+  public var isTLS: Bool { tls != nil }
+
+  /// Whether TLS has bytes that were taken from the socket and are still to be read.
+  public var holdsBytes: Bool { tls?.holdsBytes ?? false }
 
   /// Puts TLS on a connected socket; `handshake` follows.
   mutating func startTLS(_ context: TLSContext, host: String, session: TLSSession) throws(TLSError) {

@@ -9,7 +9,7 @@ public protocol TimerOwner: AnyObject {
 /// connection's timer four times pays for four stores.
 public final class Timer {
   /// Milliseconds on `Clock.milliseconds`; `never` when nothing is awaited.
-  public fileprivate(set) var deadline = Timer.never
+  @safe @exclusivity(unchecked) public fileprivate(set) var deadline = Timer.never
   fileprivate var wake = Timer.never
   fileprivate var index = -1
   fileprivate var owner: (any TimerOwner)?
