@@ -123,6 +123,14 @@ internal import CSQLite
     try check(unsafe sqlite3_bind_int64(statement, next, value))
   }
 
+  mutating func bind(_ value: Int64?) throws(VaultError) {
+    guard let value else {
+      next += 1
+      return
+    }
+    try bind(value)
+  }
+
   mutating func bind(_ text: String) throws(VaultError) {
     var text = text
     let result = text.withUTF8 { utf8 in
@@ -157,6 +165,11 @@ internal import CSQLite
   /// A column of the row, from 0.
   borrowing func integer(_ column: Int32) -> Int64 {
     unsafe sqlite3_column_int64(statement, column)
+  }
+
+  /// Nil for NULL.
+  borrowing func optional(_ column: Int32) -> Int64? {
+    unsafe sqlite3_column_type(statement, column) == SQLITE_NULL ? nil : integer(column)
   }
 
   borrowing func text(_ column: Int32) -> String {

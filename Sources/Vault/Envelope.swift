@@ -8,12 +8,14 @@ struct RowIdentity {
   var table: StaticString
   var row: Int64
   var column: StaticString
-  /// Whose it is: a secret's name.
+  /// Whose it is: a secret's name, a token's route and subject.
   var owner: String
   var kind: StaticString
   /// The data key that seals, 0 for the master key.
   var key: Int64
   var version: Int64
+  /// The row's other columns, in tables that have any that matter.
+  var details: [UInt8]?
 
   /// Every part behind its length, so that no two identities read alike.
   var associated: [UInt8] {
@@ -43,6 +45,7 @@ struct RowIdentity {
     append(kind)
     append(number: key)
     append(number: version)
+    if let details { append(details.span) }
     return Array(bytes.span)
   }
 }

@@ -7,7 +7,7 @@ extension Vault {
   /// From 1; one more with each rotation.
   public var masterKeyGeneration: Int64 { record.generation }
 
-  /// Wraps the data keys under another master key, and seals every secret anew under a new data key, so that who had the
+  /// Wraps the data keys under another master key, and seals every secret and token anew under a new data key, so that who had the
   /// old master key and a copy of the store can open nothing that is written from now on.
   /// - Parameter now: seconds since 1970, UTC.
   public func rotateMasterKey(
@@ -38,6 +38,8 @@ extension Vault {
   func finishRotation() throws(VaultError) {
     guard let newest = newestDataKey, let key = dataKeys[newest], dataKeys.count > 1 else { return }
     while try sealAnew(below: newest, key) > 0 {}
+    while try sealTokensAnew(below: newest, key) > 0 {}
+    try forgetStates(below: newest)
     try change { () throws(VaultError) in
       try database.run("DELETE FROM data_key WHERE id < \(newest)")
     }

@@ -42,8 +42,57 @@ enum Schema {
       nonce BLOB NOT NULL,
       sealed BLOB NOT NULL
     ) STRICT;
+    """,
     """
+    CREATE TABLE token (
+      id INTEGER PRIMARY KEY AUTOINCREMENT,
+      route TEXT NOT NULL,
+      subject TEXT NOT NULL,
+      generation INTEGER NOT NULL,
+      obtained INTEGER NOT NULL,
+      -- NULL: it does not end.
+      expires INTEGER,
+      refresh_expires INTEGER,
+      -- With which credentials it was obtained.
+      identity BLOB NOT NULL,
+      data_key INTEGER NOT NULL REFERENCES data_key (id),
+      salt BLOB NOT NULL,
+      nonce BLOB NOT NULL,
+      sealed BLOB NOT NULL,
+      UNIQUE (route, subject)
+    ) STRICT;
+    -- Token requests that were begun and not answered.
+    CREATE TABLE rotation (
+      route TEXT NOT NULL,
+      subject TEXT NOT NULL,
+      kind TEXT NOT NULL,
+      generation INTEGER NOT NULL,
+      started INTEGER NOT NULL,
+      PRIMARY KEY (route, subject)
+    ) STRICT, WITHOUT ROWID;
+    """,
+    """
+    -- What a token was obtained with is sealed with it from now on: in the open it would tell whether a guess of a secret is
+    -- right. Tokens from before are obtained anew.
+    DELETE FROM rotation;
+    DELETE FROM token;
+    ALTER TABLE token DROP COLUMN identity;
+    -- Logins under way, by the digest of the state that their user comes back with.
+    CREATE TABLE state (
+      hash BLOB PRIMARY KEY CHECK (length(hash) = 32),
+      route TEXT NOT NULL,
+      expires INTEGER NOT NULL,
+      used INTEGER NOT NULL,
+      data_key INTEGER NOT NULL REFERENCES data_key (id),
+      salt BLOB NOT NULL,
+      nonce BLOB NOT NULL,
+      sealed BLOB NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
   ]
+
+  /// Before it tokens are sealed otherwise.
+  static let firstWithTokens = 3
 
   /// Takes the steps that the store has not taken yet, each durable together with the count of it.
   static func migrate(_ database: Database, steps: [String] = steps) throws(VaultError) {

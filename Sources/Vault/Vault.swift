@@ -1,6 +1,6 @@
 public import Crypto
 
-/// The store, open: secrets by name, each sealed for the row it lies in, under data keys that the master key wraps.
+/// The store, open: secrets by name and tokens by route and subject, each sealed for the row it lies in, under data keys that the master key wraps.
 ///
 /// Synchronous, for one owner; it knows no threads and no clock. While it exists no other process opens the store.
 /// Whatever it answers is durable: a method that returns has committed with `synchronous = FULL`.
@@ -16,7 +16,7 @@ public final class Vault {
   var wrappingKey: Secret
   var dataKeys: [Int64: Secret] = [:]
 
-  /// Secrets that a store has at most.
+  /// Secrets that a store has at most, and as many tokens.
   public static let capacity = 10_000
 
   /// Opens a store, after looking at all of it: its owner, its header, its pages, its key, and whether each secret opens.
@@ -32,9 +32,10 @@ public final class Vault {
     uuid = try Vault.readIdentity(database)
     record = try MasterKeyRecord.read(database)
     wrappingKey = try record.open(with: key, store: uuid, path: self.path)
-    try Schema.migrate(database)
     try readDataKeys()
     try checkSecrets()
+    if try database.integer("PRAGMA user_version") >= Schema.firstWithTokens { try checkTokens() }
+    try Schema.migrate(database)
     database.mayChangeOnClose = true
     try database.run("PRAGMA journal_mode = WAL")
     // A full disk must not keep from being read what it can be read without.

@@ -7,7 +7,7 @@ public struct VaultError: Error, Sendable {
     case missing, exists, leftoverLog, locked, storePermissions, foreign, truncated, damaged, newerSchema, inputOutput,
       forbidden
     // What is in it.
-    case secretMismatch, dataKeyMismatch, badName, tooLarge, tooMany
+    case secretMismatch, tokenMismatch, dataKeyMismatch, badName, badSubject, tooLarge, tooMany
     // The master key.
     case keyMissing, keyExists, keyLocked, keyPermissions, keyMalformed, keyTruncated, wrongKey, wrongKeyKind,
       passphraseTooShort
@@ -15,7 +15,7 @@ public struct VaultError: Error, Sendable {
   }
 
   public let code: Code
-  /// The file that was refused; for `badName` and `tooLarge` the secret's name.
+  /// The file that was refused; for `badName`, `badSubject` and `tooLarge` the secret's name, or the token's route.
   public let subject: String
   /// What the system or SQLite said, or which value was found.
   public let detail: String?
@@ -29,8 +29,9 @@ public struct VaultError: Error, Sendable {
   /// Of sysexits.h.
   public var exitStatus: Int32 {
     switch code {
-    case .badName: 64
-    case .foreign, .truncated, .damaged, .newerSchema, .secretMismatch, .dataKeyMismatch, .keyMalformed, .keyTruncated,
+    case .badName, .badSubject: 64
+    case .foreign, .truncated, .damaged, .newerSchema, .secretMismatch, .tokenMismatch, .dataKeyMismatch, .keyMalformed,
+      .keyTruncated,
       .tooLarge, .leftoverLog:
       65
     case .locked, .keyLocked: 69
@@ -57,8 +58,11 @@ public struct VaultError: Error, Sendable {
     case .forbidden: "\(subject): this user may not do that\(reason)"
     case .secretMismatch:
       "the store \(subject) has a secret that does not belong where it lies\(reason): its row was swapped, moved or changed"
+    case .tokenMismatch:
+      "the store \(subject) has a token that does not belong where it lies\(reason): its row was swapped, moved or changed"
     case .dataKeyMismatch: "the store \(subject) has a data key that its master key does not open: its row was changed"
     case .badName: "\"\(subject)\" cannot be a secret's name"
+    case .badSubject: "a token of the route \(subject) cannot be stored for that subject"
     case .tooLarge: "the value for \(subject) is too large\(reason)"
     case .tooMany: "the store \(subject) is full\(reason)"
     case .keyMissing: "there is no key at \(subject)"
@@ -88,10 +92,12 @@ public struct VaultError: Error, Sendable {
     case .forbidden: "run it as the user that the directory belongs to, or choose another place"
     case .inputOutput: "look at the disk, the mount and its permissions"
     case .secretMismatch: "restore the store from a backup, or remove the secret's row; it was left as it is"
+    case .tokenMismatch: "restore the store from a backup, or remove the token's row; it was left as it is"
     case .dataKeyMismatch: "restore the store from a backup; it was left as it is"
     case .badName: "use letters, digits and . _ - in parts joined by /, as in codegate/api_key; 128 bytes at most"
-    case .tooLarge: "a secret has 65536 bytes at most"
-    case .tooMany: "remove secrets that no route uses"
+    case .badSubject: "a subject has 1 to 256 bytes and no control characters"
+    case .tooLarge: "a secret or token has 65536 bytes at most"
+    case .tooMany: "remove secrets that no route uses, and drop tokens of subjects that are gone"
     case .keyMissing: "run \"chatelaine key generate FILE\", or correct \"store\".\"key\" in the configuration"
     case .keyLocked: "nothing was changed; wait until it is done"
     case .keyPermissions: "make it a regular file of the user that runs Chatelaine, mode 0400"

@@ -6,7 +6,7 @@ import Testing
 /// The process is killed (SIGKILL, at a random moment, by a timer) while it writes; whatever it had acknowledged is there.
 struct KillTests {
   /// Kills this process after so many microseconds.
-  private static func arm(microseconds: Int) {
+  static func arm(microseconds: Int) {
     var event = sigevent()
     event.sigev_notify = Int32(SIGEV_SIGNAL)
     event.sigev_signo = SIGKILL

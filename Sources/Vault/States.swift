@@ -1,0 +1,179 @@
+internal import Bytes
+public import Crypto
+
+/// A login that was begun: what has to be known when its user comes back.
+public struct PendingLogin: Sendable {
+  public var route: String
+  public var subject: String
+  /// The uid of who began it.
+  public var caller: UInt32
+  public var redirectURI: String
+  /// Where the user's browser goes in the end.
+  public var returnTo: String?
+  public var scope: String?
+  /// Of PKCE (RFC 7636).
+  public var verifier: Secret
+  /// What tells the client and the provider from any other: a code is for them alone.
+  public var identity: [UInt8]
+  /// Seconds since 1970, UTC.
+  public var expires: Int64
+
+  public init(
+    route: String, subject: String, caller: UInt32, redirectURI: String, returnTo: String?, scope: String?,
+    verifier: Secret, identity: [UInt8], expires: Int64
+  ) {
+    self.route = route
+    self.subject = subject
+    self.caller = caller
+    self.redirectURI = redirectURI
+    self.returnTo = returnTo
+    self.scope = scope
+    self.verifier = verifier
+    self.identity = identity
+    self.expires = expires
+  }
+}
+
+/// What a state that came back is good for.
+public enum StateOutcome: Sendable {
+  /// This login; the state is used up now.
+  case login(PendingLogin)
+  /// It was never given out, or so long ago that nobody remembers.
+  case unknown
+  case expired
+  case used
+  /// It was given out for another route, where it is still good.
+  case otherRoute
+}
+
+extension Vault {
+  /// States that a store has at most, and those of one route.
+  private static let mostStates = 10_000
+  private static let mostStatesOfRoute = 1000
+  /// Seconds that a login takes at most. One that ends later was begun while the clock was ahead.
+  private static let longestLogin: Int64 = 600
+
+  /// Remembers a login by the digest of its state, the state itself never being stored.
+  /// - Parameters:
+  ///   - hash: SHA-256 of the state.
+  ///   - now: seconds since 1970, UTC; the login expires within 600.
+  /// - Throws: `VaultError.tooMany`, `.badSubject`, `.inputOutput`.
+  public func addState(hash: [UInt8], _ login: PendingLogin, now: Int64) throws(VaultError) {
+    precondition(hash.count == 32)
+    try Vault.check(login.route, login.subject)
+    try change { () throws(VaultError) in
+      try database.run("DELETE FROM state WHERE expires <= \(now) OR expires > \(now + Vault.longestLogin)")
+      var count = try database.prepare("SELECT count(*), count(*) FILTER (WHERE route = ?) FROM state")
+      try count.bind(login.route)
+      _ = try count.step()
+      guard count.integer(0) < Vault.mostStates, count.integer(1) < Vault.mostStatesOfRoute else {
+        throw VaultError(.tooMany, path, "too many logins are under way; each is forgotten after five minutes")
+      }
+      let (keyID, key) = try sealingKey(now: now)
+      let identity = stateIdentity(hash, login.route, login.expires, key: keyID)
+      let envelope = Envelope.seal(Vault.encoded(login).span, under: key, as: identity)
+      var row = try database.prepare(
+        "INSERT INTO state (hash, route, expires, used, data_key, salt, nonce, sealed) VALUES (?, ?, ?, 0, ?, ?, ?, ?)")
+      try row.bind(hash)
+      try row.bind(login.route)
+      for number in [login.expires, keyID] { try row.bind(number) }
+      for blob in [envelope.salt, envelope.nonce, envelope.sealed] { try row.bind(blob) }
+      _ = try row.step()
+      try countSeal(under: keyID)
+    }
+  }
+
+  /// Uses a state up, and gives what it was given out for. Of any number who bring the same one, one gets it.
+  /// - Parameter hash: SHA-256 of the state.
+  public func takeState(hash: [UInt8], route: String, now: Int64) throws(VaultError) -> StateOutcome {
+    try change { () throws(VaultError) in
+      // One statement looks and marks: there is no moment between in which another could look.
+      var taken = try database.prepare(
+        """
+        UPDATE state SET used = 1
+        WHERE hash = ?1 AND route = ?2 AND used = 0 AND expires > ?3 AND expires <= ?3 + \(Vault.longestLogin)
+        RETURNING expires, data_key, salt, nonce, sealed
+        """)
+      try taken.bind(hash)
+      try taken.bind(route)
+      try taken.bind(now)
+      guard try taken.step() else { return try reason(hash, route, now) }
+      let (expires, keyID) = (taken.integer(0), taken.integer(1))
+      let envelope = Envelope(salt: taken.blob(2), nonce: taken.blob(3), sealed: taken.blob(4))
+      while try taken.step() {}
+      guard let key = dataKeys[keyID],
+        let payload = envelope.open(under: key, as: stateIdentity(hash, route, expires, key: keyID)),
+        let login = Vault.login(payload.span, route, expires)
+      else { throw VaultError(.tokenMismatch, path, "a login of \(route)") }
+      // The row stays until it would have expired, to tell a replay from a guess; what it held does not.
+      var emptied = try database.prepare("UPDATE state SET salt = x'', nonce = x'', sealed = x'' WHERE hash = ?")
+      try emptied.bind(hash)
+      _ = try emptied.step()
+      return .login(login)
+    }
+  }
+
+  private func reason(_ hash: [UInt8], _ route: String, _ now: Int64) throws(VaultError) -> StateOutcome {
+    var row = try database.prepare("SELECT route, used FROM state WHERE hash = ?")
+    try row.bind(hash)
+    guard try row.step() else { return .unknown }
+    guard row.text(0).utf8.elementsEqual(route.utf8) else { return .otherRoute }
+    return row.integer(1) != 0 ? .used : .expired
+  }
+
+  /// Forgets logins that are under way: what they hold lies under a data key that is about to go.
+  func forgetStates(below newest: Int64) throws(VaultError) {
+    try change { () throws(VaultError) in try database.run("DELETE FROM state WHERE data_key < \(newest)") }
+  }
+
+  private func stateIdentity(_ hash: [UInt8], _ route: String, _ expires: Int64, key: Int64) -> RowIdentity {
+    RowIdentity(
+      store: uuid, table: "state", row: 0, column: "sealed", owner: route, kind: "state", key: key, version: expires,
+      details: hash)
+  }
+
+  // MARK: As bytes
+
+  /// Each part behind its length in four bytes; 0xFFFFFFFF is nil.
+  private static func encoded(_ login: PendingLogin) -> Secret {
+    var bytes = Buffer()
+    func append(_ part: Span<UInt8>) {
+      append(UInt32(part.count))
+      bytes.append(part)
+    }
+    func append(_ number: UInt32) {
+      for shift in stride(from: 24, through: 0, by: -8) {
+        bytes.append(UInt8(truncatingIfNeeded: number >> UInt32(shift)))
+      }
+    }
+    append(login.caller)
+    for text in [login.subject, login.redirectURI, login.returnTo, login.scope] {
+      if let text { append(Array(text.utf8).span) } else { append(.max) }
+    }
+    append(login.identity.span)
+    append(login.verifier.span)
+    return Secret(copying: bytes.span)
+  }
+
+  private static func login(_ bytes: Span<UInt8>, _ route: String, _ expires: Int64) -> PendingLogin? {
+    var offset = 0
+    func number() -> UInt32? {
+      guard offset + 4 <= bytes.count else { return nil }
+      defer { offset += 4 }
+      return (0..<4).reduce(0) { $0 << 8 | UInt32(bytes[offset + $1]) }
+    }
+    func part() -> Range<Int>? {
+      guard let count = number(), count != .max, offset + Int(count) <= bytes.count else { return nil }
+      defer { offset += Int(count) }
+      return offset..<offset + Int(count)
+    }
+    func text() -> String? { part().map { String(bytes.extracting($0)) } }
+    guard let caller = number(), let subject = text(), let redirectURI = text() else { return nil }
+    let (returnTo, scope) = (text(), text())
+    guard let identity = part(), let verifier = part() else { return nil }
+    return PendingLogin(
+      route: route, subject: subject, caller: caller, redirectURI: redirectURI, returnTo: returnTo, scope: scope,
+      verifier: Secret(copying: bytes.extracting(verifier)), identity: Array(bytes.extracting(identity)),
+      expires: expires)
+  }
+}
