@@ -59,14 +59,14 @@ struct Checker {
   // MARK: Names
 
   private mutating func compileName(_ word: Expression.Word) -> Int? {
-    if let known = RequestName.table[word.text] {
+    if let known = scope.names[word.text] {
       note(known.operation)
       return program.add(Node(operation: known.operation, type: known.type, traits: known.traits))
     }
     if let index = scope.values.firstIndex(where: { $0.name == word.text }) {
       return compileValue(index, word)
     }
-    if RequestName.families.contains(word.text) {
+    if scope.families.contains(word.text) {
       return fail("\"\(word.text)\" needs a field", word.range, "write \(word.text).<name>")
     }
     if let function = Function.table[word.text] {
@@ -75,8 +75,17 @@ struct Checker {
     if let family = family(declaring: word.text) {
       return fail("unknown name \"\(word.text)\"", word.range, "did you mean \"\(family).\(word.text)\"?")
     }
-    let names = RequestName.table.keys.sorted() + scope.values.map(\.name) + RequestName.families
-    let known = "the names are " + RequestName.table.keys.sorted().joined(separator: ", ") + " and earlier values"
+    if OAuthLogin.names.contains(where: { $0.text == word.text }) {
+      return fail(
+        "unknown name \"\(word.text)\"", word.range,
+        "a login's names stand in \"oauth\" alone, and the code in \"exchange\"")
+    }
+    let names = scope.names.keys.sorted() + scope.values.map(\.name) + scope.families
+    let known =
+      scope.names.isEmpty
+      ? scope.meaning
+      : "the names are " + scope.names.keys.sorted().joined(separator: ", ")
+        + (scope.families.contains("header") ? " and earlier values" : "")
     return fail("unknown name \"\(word.text)\"", word.range, meant(word.text, names) ?? known)
   }
 
@@ -117,16 +126,20 @@ struct Checker {
   }
 
   private mutating func compileField(_ family: Expression.Word, _ field: Expression.Word, _ range: Range<Int>) -> Int? {
+    if RequestName.families.contains(family.text), !scope.families.contains(family.text) {
+      return fail("\"\(family.text)\" means nothing here", range, scope.meaning)
+    }
     switch family.text {
     case "header": return compileHeader(field, range)
     case "secret":
-      guard let index = scope.secrets.firstIndex(of: field.text) else {
+      guard let index = scope.secrets.firstIndex(where: { $0.name == field.text }) else {
         return fail(
           "unknown secret \"\(field.text)\"", field.range,
-          meant(field.text, scope.secrets) ?? "declare it under \"secrets\"")
+          meant(field.text, scope.secrets.map(\.name)) ?? "declare it under \"secrets\"")
       }
       scope.usedSecrets.insert(field.text)
-      return program.add(Node(operation: .secret, type: .bytes, traits: .fixed, payload: Int64(index)))
+      let traits: Node.Traits = scope.secrets[index].required ? .fixed : [.fixed, .optional]
+      return program.add(Node(operation: .secret, type: .bytes, traits: traits, payload: Int64(index)))
     case "option":
       guard let index = scope.options.firstIndex(where: { $0.name == field.text }) else {
         return fail(
@@ -140,15 +153,14 @@ struct Checker {
         Node(
           operation: .option, type: .bytes, traits: isOptional ? [.fixed, .optional] : .fixed,
           payload: Int64(index)))
-    case "token":
-      return fail("connectors that fetch a token are not in this version", range, nil)
+    case "token": return compileToken(field, range)
     default:
-      if RequestName.table[family.text] != nil || scope.values.contains(where: { $0.name == family.text }) {
+      if scope.names[family.text] != nil || scope.values.contains(where: { $0.name == family.text }) {
         return fail(
           "\"\(family.text)\" has no fields", family.range.lowerBound..<field.range.upperBound,
           "json(\(family.text), '\(field.text)') reads a field of a JSON text")
       }
-      return fail("unknown name \"\(family.text)\"", family.range, meant(family.text, RequestName.families))
+      return fail("unknown name \"\(family.text)\"", family.range, meant(family.text, scope.families))
     }
   }
 
@@ -166,6 +178,24 @@ struct Checker {
     return program.add(Node(operation: .header, type: .bytes, traits: .optional, payload: Int64(index)))
   }
 
+  private mutating func compileToken(_ field: Expression.Word, _ range: Range<Int>) -> Int? {
+    if scope.token.isEmpty { return fail("there is no token here: \(scope.tokenless)", range, nil) }
+    guard let index = scope.token.firstIndex(where: { $0.name == field.text }) else {
+      let known = scope.token.filter { if case .refused = $0.presence { false } else { true } }.map(\.name)
+      return fail(
+        "the token has no field \"\(field.text)\"", field.range,
+        meant(field.text, known) ?? "its fields are \(known.joined(separator: ", ")); more come from \"read\"")
+    }
+    var traits: Node.Traits = []
+    switch scope.token[index].presence {
+    case .always: break
+    case .perhaps: traits = .optional
+    case .refused(let reason): return fail(reason, range, nil)
+    }
+    scope.reads.token = true
+    return program.add(Node(operation: .token, type: .bytes, traits: traits, payload: Int64(index)))
+  }
+
   private mutating func note(_ operation: Operation) {
     switch operation {
     case .body: scope.reads.body = true
@@ -178,15 +208,16 @@ struct Checker {
   }
 
   private func family(declaring name: String) -> String? {
-    if scope.secrets.contains(name) { return "secret" }
-    return scope.options.contains { $0.name == name } ? "option" : nil
+    if scope.secrets.contains(where: { $0.name == name }) { return "secret" }
+    if scope.options.contains(where: { $0.name == name }) { return "option" }
+    return scope.token.contains { $0.name == name } ? "token" : nil
   }
 
   // MARK: Calls
 
   private mutating func compileCall(_ word: Expression.Word, _ arguments: [Expression], _ range: Range<Int>) -> Int? {
     guard let function = Function.table[word.text] else {
-      if RequestName.table[word.text] != nil || scope.values.contains(where: { $0.name == word.text }) {
+      if scope.names[word.text] != nil || scope.values.contains(where: { $0.name == word.text }) {
         return fail("\"\(word.text)\" is a name, not a function", word.range, "write it without parentheses")
       }
       let functions = Function.table.keys.sorted()
@@ -225,6 +256,10 @@ struct Checker {
     switch function.operation {
     case .or: return compileOr(children, arguments)
     case .json, .jwtClaim: return compilePath(function, children, arguments)
+    case .when:
+      let node = add(.when, children, type: program.nodes[children[2]].type)
+      program.nodes[node].traits.insert(.optional)
+      return node
     default: return add(function.operation, children, type: function.result)
     }
   }
@@ -302,7 +337,7 @@ struct Checker {
     if operation.isDigest || operation.isMac {
       result.insert(.binary)
     } else {
-      let keepsBinary = [.concat, .join, .lower, .upper, .or].contains(operation)
+      let keepsBinary = [.concat, .join, .lower, .upper, .or, .when].contains(operation)
       if keepsBinary, inherited.contains(where: { $0.contains(.binary) }) { result.insert(.binary) }
     }
     return program.add(

@@ -14,6 +14,15 @@ public final class Connector: Sendable {
   public let readsEntropy: Bool
   public let readsSubject: Bool
   let readsTime: Bool
+  /// Requests are signed with a token: without one there is none to send.
+  public let needsToken: Bool
+  /// How tokens are got; nil for a connector without them.
+  public let token: TokenRecipe?
+  /// How users log in; nil for a connector whose tokens are got without. There is a token, and perhaps a different one, for
+  /// each subject then.
+  public let oauth: OAuthRecipe?
+  /// Of the tokens that expressions read; the recipe's `fieldNames`.
+  let tokenFields: [String]
   /// Headers whose values expressions use, in lower case.
   public let readHeaders: [String]
   public let changesQuery: Bool
@@ -25,6 +34,8 @@ public final class Connector: Sendable {
   let query: [Target]
   let body: [Target]
   let bodyKind: BodyKind
+  /// The query is written as a form is: a space is `+`.
+  let queryIsForm: Bool
   let readsQuery: Bool
 
   enum BodyKind: Sendable {
@@ -60,11 +71,15 @@ public final class Connector: Sendable {
     var title = ""
     var secrets: [Parameter] = []
     var options: [Parameter] = []
+    var token: TokenRecipe?
+    var oauth: OAuthRecipe?
+    var tokenFields: [String] = []
     var values: [Definition] = []
     var headers: [Target] = []
     var query: [Target] = []
     var body: [Target] = []
     var bodyKind = BodyKind.json
+    var queryIsForm = false
   }
 
   init(_ parts: Parts, scope: Scope, program: Program) {
@@ -76,13 +91,18 @@ public final class Connector: Sendable {
     query = parts.query
     body = parts.body
     bodyKind = parts.bodyKind
+    queryIsForm = parts.queryIsForm
     changesQuery = !parts.query.isEmpty
     changesBody = !parts.body.isEmpty
     readsBody = scope.reads.body || !parts.body.isEmpty
     readsQuery = scope.reads.query
     readsEntropy = scope.reads.entropy
-    readsSubject = scope.reads.subject
+    readsSubject = scope.reads.subject || parts.oauth != nil
     readsTime = scope.reads.time
+    token = parts.token
+    oauth = parts.oauth
+    tokenFields = parts.tokenFields
+    needsToken = parts.token != nil && scope.reads.token
     readHeaders = scope.readHeaders
     var values = parts.values
     for target in parts.body { program.mark(target.node, .body, &values) }
@@ -111,14 +131,42 @@ public struct Parameter: Sendable, Equatable {
   /// What it is, for people.
   public let about: String
   public let defaultValue: String?
-  /// Whether the route must give it: false with a default, and for an option that may be absent.
+  /// Whether the route must give it: false with a default, and for what may be absent.
   public let required: Bool
+  /// Of an option: the only ones that it can have; empty for any.
+  public let values: [String]
+  /// Of a secret: an option and the value with which there is no need of it. It is not `required` then.
+  public let unless: Unless?
 
-  public init(name: String, about: String, defaultValue: String? = nil, required: Bool) {
+  public struct Unless: Sendable, Equatable {
+    public let option: String
+    public let value: String
+  }
+
+  public init(
+    name: String, about: String, defaultValue: String? = nil, required: Bool, values: [String] = [],
+    unless: Unless? = nil
+  ) {
     self.name = name
     self.about = about
     self.defaultValue = defaultValue
     self.required = required
+    self.values = values
+    self.unless = unless
+  }
+}
+
+extension Connector {
+  /// Whatever is asked beside the upstream's own resources, by the daemon or by a user's browser.
+  public var endpoints: [TokenRequest] { (token?.requests ?? []) + (oauth.map { [$0.authorize, $0.exchange] } ?? []) }
+
+  /// The secrets that it cannot do without, given these options.
+  public func requiredSecrets(options given: [String: String]) -> [String] {
+    secrets.filter { secret in
+      guard let unless = secret.unless else { return secret.required }
+      let standard = options.first { $0.name == unless.option }?.defaultValue
+      return given[unless.option] ?? standard != unless.value
+    }.map(\.name)
   }
 }
 

@@ -5,16 +5,21 @@ import JSON
 /// All mistakes are reported, each where it lies.
 struct ConnectorReader {
   private(set) var source: Source
-  private(set) var diagnostics: [Diagnostic] = []
+  var diagnostics: [Diagnostic] = []
   /// What the file calls its connector, and where.
   private(set) var name: (text: String, value: JSONValue)?
-  private var parts = Connector.Parts()
-  private var checker = Checker(scope: Scope())
+  var parts = Connector.Parts()
+  var checker = Checker(scope: Scope())
+  /// Whether users log in, and what of the connector's parameters a session is bound to then.
+  var isLogin = false
+  var loginIdentity: (secrets: [String], options: [String]) = ([], [])
 
-  private static let keys = ["connector", "title", "about", "secrets", "options", "values", "set", "vectors"]
+  private static let keys = [
+    "connector", "title", "about", "secrets", "options", "token", "oauth", "values", "set", "vectors",
+  ]
   /// Each is evaluated for every request.
   private static let mostValues = 100
-  private static let later = ["token", "oauth", "handshake"]
+  private static let later = ["handshake"]
 
   init(_ source: Source) {
     self.source = source
@@ -35,11 +40,17 @@ struct ConnectorReader {
     readName(value)
     parts.title = text(value["title"]) ?? ""
     _ = text(value["about"])
-    readSecrets(value["secrets"])
     readOptions(value["options"])
+    readSecrets(value["secrets"])
+    if let oauth = value["oauth"] { readOAuth(oauth, in: value) }
+    if let token = value["token"] { readToken(token) }
     declareTargets(value["set"])
     readValues(value["values"])
-    readSet(value)
+    if let set = value["set"] {
+      readSet(object(set, "\"set\"") ?? [], keys: ConnectorReader.setKeys)
+    } else {
+      error("\"set\" is missing: the connector would do nothing", at: value)
+    }
     if diagnostics.contains(where: { $0.severity == .error }) { return nil }
     reportUnused(value)
     let connector = Connector(parts, scope: checker.scope, program: checker.program)
@@ -69,37 +80,78 @@ struct ConnectorReader {
   private mutating func readSecrets(_ value: JSONValue?) {
     for member in object(value, "\"secrets\"") ?? [] {
       guard isDeclarable(member), let details = object(member.value, "a secret") else { continue }
-      for detail in details where detail.key != "about" { unknown(detail, ["about"]) }
+      let keys = ["about", "required", "unless"]
+      for detail in details where !keys.contains(detail.key) { unknown(detail, keys) }
+      let unless = member.value["unless"].flatMap { readUnless($0) }
+      let required = flag(member.value["required"]) ?? true
       parts.secrets.append(
-        Parameter(name: member.key, about: text(member.value["about"]) ?? "", required: true))
-      checker.scope.secrets.append(member.key)
+        Parameter(
+          name: member.key, about: text(member.value["about"]) ?? "", required: required && unless == nil,
+          unless: unless))
     }
+    checker.scope.secrets = parts.secrets
+  }
+
+  /// `{ "client_auth": "none" }`: an option's value with which the secret is not needed.
+  private mutating func readUnless(_ value: JSONValue) -> Parameter.Unless? {
+    guard let members = object(value, "\"unless\"") else { return nil }
+    guard members.count == 1, let member = members.first else {
+      error("\"unless\" names one option and its value", at: value)
+      return nil
+    }
+    guard let option = parts.options.first(where: { $0.name == member.key }) else {
+      let meant = closest(to: member.key, among: parts.options.map(\.name)).map { "did you mean \"\($0)\"?" }
+      diagnostics.append(source.diagnostic("unknown option \"\(member.key)\"", atKey: member, help: meant))
+      return nil
+    }
+    guard let wanted = text(member.value) else { return nil }
+    if !option.values.isEmpty, !option.values.contains(wanted) {
+      error("the option \"\(option.name)\" never has this value", at: member.value)
+    }
+    return Parameter.Unless(option: option.name, value: wanted)
+  }
+
+  private mutating func flag(_ value: JSONValue?) -> Bool? {
+    guard let value else { return nil }
+    if value.bool == nil { error("expected true or false, found \(value.kindName)", at: value) }
+    return value.bool
   }
 
   private mutating func readOptions(_ value: JSONValue?) {
     for member in object(value, "\"options\"") ?? [] {
       guard isDeclarable(member), let details = object(member.value, "an option") else { continue }
-      let keys = ["about", "default", "required"]
+      let keys = ["about", "default", "required", "values"]
       for detail in details where !keys.contains(detail.key) { unknown(detail, keys) }
       let standard = text(member.value["default"])
       if let standard { refuseSecret(standard, at: member.value["default"] ?? member.value) }
       var required = standard == nil
-      if let flag = member.value["required"] {
-        if let bool = flag.bool {
-          required = bool
-          if bool, standard != nil { error("an option with a default is never required", at: flag) }
-        } else {
-          error("expected true or false, found \(flag.kindName)", at: flag)
-        }
+      if let value = member.value["required"], let flag = flag(value) {
+        required = flag
+        if flag, standard != nil { error("an option with a default is never required", at: value) }
+      }
+      let values = texts(member.value["values"])
+      if let standard, !values.isEmpty, !values.contains(standard) {
+        error("the default is none of the option's \"values\"", at: member.value["default"] ?? member.value)
       }
       parts.options.append(
         Parameter(
-          name: member.key, about: text(member.value["about"]) ?? "", defaultValue: standard, required: required))
+          name: member.key, about: text(member.value["about"]) ?? "", defaultValue: standard, required: required,
+          values: values))
     }
     checker.scope.options = parts.options
   }
 
-  private mutating func isDeclarable(_ member: JSONMember) -> Bool {
+  /// An array of strings.
+  mutating func texts(_ value: JSONValue?) -> [String] {
+    guard let value else { return [] }
+    guard let array = value.array else {
+      error("expected an array of strings, found \(value.kindName)", at: value)
+      return []
+    }
+    return array.compactMap { text($0) }
+  }
+
+  mutating func isDeclarable(_ member: JSONMember) -> Bool {
     if ConnectorReader.isName(member.key, dashes: false) { return true }
     error("a name is made of lower-case letters, digits and _, and begins with a letter", atKey: member)
     return false
@@ -114,13 +166,13 @@ struct ConnectorReader {
   }
 
   /// The headers that will be set cannot be read, wherever an expression stands: so they are collected first.
-  private mutating func declareTargets(_ set: JSONValue?) {
+  mutating func declareTargets(_ set: JSONValue?) {
     for member in set?["headers"]?.members ?? [] {
       checker.scope.setHeaders.insert(ConnectorReader.target(member.key).name.lowercased())
     }
   }
 
-  private static func target(_ key: String) -> (name: String, isOptional: Bool) {
+  static func target(_ key: String) -> (name: String, isOptional: Bool) {
     key.hasSuffix("?") ? (String(key.dropLast()), true) : (key, false)
   }
 
@@ -137,7 +189,7 @@ struct ConnectorReader {
     }
     for (index, member) in members.enumerated() {
       let isFree =
-        RequestName.table[member.key] == nil && !RequestName.families.contains(member.key) && member.key != "token"
+        RequestName.table[member.key] == nil && !RequestName.families.contains(member.key)
       if isDeclarable(member), !isFree { error("\"\(member.key)\" is a name of the language already", atKey: member) }
       let node = compile(member.value)
       checker.scope.values[index].node = node
@@ -147,7 +199,7 @@ struct ConnectorReader {
   }
 
   /// Compiles a string and reports what is wrong with it.
-  private mutating func compile(_ value: JSONValue) -> Int? {
+  mutating func compile(_ value: JSONValue) -> Int? {
     guard let text = text(value) else { return nil }
     let before = checker.program.nodes.count
     let node = checker.compile(text)
@@ -175,13 +227,11 @@ struct ConnectorReader {
 
   // MARK: Targets
 
-  private mutating func readSet(_ root: JSONValue) {
-    guard let set = root["set"] else {
-      error("\"set\" is missing: the connector would do nothing", at: root)
-      return
-    }
-    let keys = ["headers", "query", "json", "form"]
-    for member in object(set, "\"set\"") ?? [] {
+  static let setKeys = ["headers", "query", "json", "form"]
+
+  /// - Parameter keys: those that may be there, with `setKeys` among them.
+  mutating func readSet(_ members: [JSONMember], keys: [String]) {
+    for member in members {
       switch member.key {
       case "headers": parts.headers = readTargets(member.value, .headers)
       case "query": parts.query = readTargets(member.value, .query)
@@ -189,7 +239,7 @@ struct ConnectorReader {
         if !parts.body.isEmpty { error("a body is either JSON or a form", atKey: member) }
         parts.bodyKind = member.key == "json" ? .json : .form
         parts.body = readTargets(member.value, .body)
-      default: unknown(member, keys)
+      default: if !keys.contains(member.key) { unknown(member, keys) }
       }
     }
   }
@@ -229,7 +279,7 @@ struct ConnectorReader {
     return isPlain ? node : nil
   }
 
-  private func isPlain(_ index: Int) -> Bool {
+  func isPlain(_ index: Int) -> Bool {
     let node = checker.program.nodes[index]
     return switch node.operation {
     case .literal: true
@@ -247,7 +297,7 @@ struct ConnectorReader {
     }
   }
 
-  private mutating func compileTarget(_ value: JSONValue) -> Int? {
+  mutating func compileTarget(_ value: JSONValue) -> Int? {
     guard let node = compile(value) else { return nil }
     let found = checker.program.nodes[node]
     if found.type == .pairs {
@@ -267,36 +317,39 @@ struct ConnectorReader {
       diagnostics.append(
         source.diagnostic("the option \"\(member.key)\" is never used", atKey: member, severity: .warning))
     }
+    for member in root.members ?? [] where member.key == "token" && !checker.scope.reads.token {
+      diagnostics.append(source.diagnostic("the token is never used", atKey: member, severity: .warning))
+    }
   }
 
   // MARK: Shapes
 
   /// Members in their order; nil, reported, when the value is there and is no object.
-  private mutating func object(_ value: JSONValue?, _ what: String) -> [JSONMember]? {
+  mutating func object(_ value: JSONValue?, _ what: String) -> [JSONMember]? {
     guard let value else { return nil }
     if let members = value.members { return members }
     error("\(what) is an object, found \(value.kindName)", at: value)
     return nil
   }
 
-  private mutating func text(_ value: JSONValue?) -> String? {
+  mutating func text(_ value: JSONValue?) -> String? {
     guard let value else { return nil }
     if let text = value.string { return text }
     error("expected a string, found \(value.kindName)", at: value)
     return nil
   }
 
-  private mutating func unknown(_ member: JSONMember, _ keys: [String]) {
+  mutating func unknown(_ member: JSONMember, _ keys: [String]) {
     let meant = closest(to: member.key, among: keys).map { "did you mean \"\($0)\"?" }
     let known = "known here: " + keys.map { "\"\($0)\"" }.joined(separator: ", ")
     diagnostics.append(source.diagnostic("unknown key \"\(member.key)\"", atKey: member, help: meant ?? known))
   }
 
-  private mutating func error(_ message: String, at value: JSONValue, help: String? = nil) {
+  mutating func error(_ message: String, at value: JSONValue, help: String? = nil) {
     diagnostics.append(source.diagnostic(message, at: value, help: help))
   }
 
-  private mutating func error(_ message: String, atKey member: JSONMember) {
+  mutating func error(_ message: String, atKey member: JSONMember) {
     diagnostics.append(source.diagnostic(message, atKey: member))
   }
 }

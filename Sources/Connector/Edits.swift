@@ -69,7 +69,8 @@ extension Signer {
       if before > start { patch.scratch.append(UInt8(ascii: "&")) }
       patch.scratch.append(names[index].encoded)
       patch.scratch.append(UInt8(ascii: "="))
-      patch.scratch.appendEncoded(patch.arena, before..<patch.arena.count, asForm: part == .form)
+      patch.scratch.appendEncoded(
+        patch.arena, before..<patch.arena.count, asForm: part == .form || connector.queryIsForm)
       patch.arena.truncate(to: before)
       patch.arena.append(patch.scratch, from: 0)
     }
@@ -120,6 +121,11 @@ extension Signer {
       switch found.operation {
       case .header: "the request header \(connector.readHeaders[found.index])"
       case .option: "the option \(connector.options[found.index].name)"
+      case .secret: "the secret \(connector.secrets[found.index].name)"
+      case .token: "the token's field \(connector.tokenFields[found.index])"
+      case .state, .redirectURI, .scope, .code, .codeVerifier:
+        "the login's \(OAuthLogin.names[found.operation.loginField ?? 0].text)"
+      case .literal: "\"\(String(decoding: program.literal(found), as: UTF8.self))\" where when(…) looks for it"
       case .json: "the field \(program.paths[found.index].written) of a JSON text"
       case .jwtClaim: "the claim \(program.paths[found.index].written) of a token"
       default: "a value"

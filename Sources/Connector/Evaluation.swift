@@ -3,7 +3,7 @@ struct Slice {
   enum Origin: UInt8 {
     case arena, block, fields, host, body, subject, literals, settings
     /// `index` says which.
-    case secret
+    case secret, token, login
   }
 
   var origin: Origin
@@ -48,6 +48,8 @@ struct Evaluation {
 public enum EvaluationError: Error, Equatable, Sendable {
   /// What `needed` by `target` is not there: a header, a field of a JSON text, an option.
   case missing(needed: String, target: String)
+  /// The connector needs a token, and there is none of its kind.
+  case noToken
   /// A header's value would contain a control character; the usual reason is a secret stored with a line feed.
   case invalidHeaderValue(header: String)
   /// A body or query that is to be edited as a form, and is not one.
@@ -62,6 +64,7 @@ public enum EvaluationError: Error, Equatable, Sendable {
   public var message: String {
     switch self {
     case .missing(let needed, let target): "\(target) needs \(needed)"
+    case .noToken: "there is no token yet"
     case .invalidHeaderValue(let header): "the value for the header \(header) contains a control character"
     case .malformedForm: "the form has a percent sign without two hexadecimal digits"
     case .bodyNotObject: "the body must be a JSON object, since the connector adds members to it"

@@ -20,7 +20,15 @@ extension Signer {
     case .body: return .bytes(patch.state.body)
     case .subject: return .bytes(Slice(origin: .subject, range: 0..<request.subject.count))
     case .route: return .bytes(Slice(origin: .settings, range: route))
-    case .secret: return .bytes(Slice(origin: .secret, range: 0..<secrets[node.index].count, index: node.index))
+    case .secret:
+      guard let secret = secrets[node.index] else { return .absent(index) }
+      return .bytes(Slice(origin: .secret, range: 0..<secret.count, index: node.index))
+    case .token:
+      guard let field = token?.fields[node.index] else { return .absent(index) }
+      return .bytes(Slice(origin: .token, range: 0..<field.count, index: node.index))
+    case .state, .redirectURI, .scope, .code, .codeVerifier:
+      guard let field = node.operation.loginField, let text = login[field] else { return .absent(index) }
+      return .bytes(Slice(origin: .login, range: 0..<text.count, index: field))
     case .nonce: return .bytes(Slice(origin: .arena, range: patch.state.nonce))
     case .uuid: return .bytes(Slice(origin: .arena, range: patch.state.uuid))
     case .query: return .pairs(patch.state.decodedQuery)
@@ -37,6 +45,9 @@ extension Signer {
       let first = value(of: program.edges[node.firstChild], request, &patch)
       guard case .absent = first else { return first }
       return value(of: program.edges[node.firstChild + 1], request, &patch)
+    case .when:
+      guard holds(node, request, &patch) else { return .absent(patch.state.missing) }
+      return value(of: program.edges[node.firstChild + 2], request, &patch)
     case .sort:
       let argument = value(of: program.edges[node.firstChild], request, &patch)
       guard case .pairs(let range) = argument else { return argument }
@@ -66,6 +77,8 @@ extension Signer {
     case .or:
       return emit(program.edges[node.firstChild], request, &patch)
         || emit(program.edges[node.firstChild + 1], request, &patch)
+    case .when:
+      return holds(node, request, &patch) && emit(program.edges[node.firstChild + 2], request, &patch)
     case .target:
       append(Slice(origin: .block, range: request.path), request, &patch)
       if let query = patch.state.query {
@@ -108,6 +121,19 @@ extension Signer {
     default: return append(value(of: index, request, &patch), request, &patch)
     }
     return true
+  }
+
+  /// Whether the first argument of a `when` is its text; if not, `state.missing` says why.
+  private func holds(_ node: Node, _ request: borrowing ConnectorRequest, _ patch: inout Patch) -> Bool {
+    let start = patch.arena.count
+    guard emit(program.edges[node.firstChild], request, &patch) else { return false }
+    let wanted = program.nodes[program.edges[node.firstChild + 1]]
+    let literals = program.literals
+    let holds = patch.arena.span.extracting(start...).equals(
+      literals.span.extracting(wanted.index..<wanted.index + wanted.length))
+    patch.arena.truncate(to: start)
+    if !holds { patch.state.missing = program.edges[node.firstChild + 1] }
+    return holds
   }
 
   /// The items with the separator between them; pairs are `name=value` each, and no item when there are none.
@@ -247,8 +273,14 @@ extension Signer {
       let settings = settings
       return unsafe _overrideLifetime(settings.span.extracting(slice.range), borrowing: self)
     case .secret:
-      let secret = secrets[slice.index]
+      guard let secret = secrets[slice.index] else { return Span() }
       return unsafe _overrideLifetime(secret.span, borrowing: self)
+    case .token:
+      guard let field = token?.fields[slice.index] else { return Span() }
+      return unsafe _overrideLifetime(field.span, borrowing: self)
+    case .login:
+      guard let field = login[slice.index] else { return Span() }
+      return unsafe _overrideLifetime(field.span, borrowing: self)
     }
   }
 }

@@ -34,23 +34,37 @@ public struct Explanation: Sendable, Equatable {
 extension Signer {
   /// Evaluates a request and shows each step. Secrets are `•••`; what a secret can be read back from (an encoding of it,
   /// a digest of secrets and constants, the key of a MAC) is `•••` as a whole; digests and MACs of a request are shown.
-  /// Sends and keeps nothing.
+  /// Sends and keeps nothing. Without a token that it needs, each step that needs it says so.
   public func explain(
-    _ request: borrowing ConnectorRequest, time: RequestTime, entropy: RequestEntropy
+    _ request: borrowing ConnectorRequest, token: Token? = nil, time: RequestTime, entropy: RequestEntropy
   ) -> Explanation {
+    let isTokenless = connector.needsToken && token == nil
     var patch = Patch()
     trace = []
     var failure: EvaluationError?
     do {
-      try evaluate(request, time: time, entropy: entropy, into: &patch)
+      let used = isTokenless ? Signer.noToken(connector.tokenFields) : token
+      try evaluate(request, token: used, time: time, entropy: entropy, into: &patch)
     } catch {
       failure = error
     }
+    if isTokenless, case .missing = failure { failure = .noToken }
     var steps = trace ?? []
     trace = nil
-    for secret in secrets { Signer.mask(secret, in: &steps) }
+    // The back-stop: a secret wherever it came from (the caller may have sent it, too).
+    let hidden = secrets.compactMap { $0 } + (token?.fields.compactMap { $0 } ?? [])
+    for index in steps.indices { steps[index].shown = steps[index].shown.map { Disguise.hide(hidden, in: $0) } }
     patch.forget()
     return Explanation(steps: steps, error: failure)
+  }
+
+  private static let noGeneration: Int64 = -1
+
+  /// Stands in so that the steps that need no token can be shown.
+  private static func noToken(_ names: [String]) -> Token {
+    Token(
+      generation: noGeneration, names: names, fields: names.map { _ in Secret(copying: Span()) }, obtainedAt: 0,
+      expiresAt: nil, refreshExpiresAt: nil)
   }
 
   /// Notes a step. It must stand where the value has just been made: the query and body may change after.
@@ -60,7 +74,8 @@ extension Signer {
   ) {
     let start = patch.arena.count
     let reason = patch.state.missing
-    let shown = show(node, request, &patch)
+    let isUnknown = token?.generation == Signer.noGeneration && program.nodes[node].traits.contains(.token)
+    let shown = isUnknown ? EvaluationError.noToken.message : show(node, request, &patch)
     patch.arena.truncate(to: start)
     patch.state.missing = reason
     trace?.append(ExplainStep(part: part, name: name, shown: shown))
@@ -87,6 +102,7 @@ extension Signer {
       }
       return items.compactMap { $0 }.joined(separator: separator)
     case .or: return show(children[0], request, &patch) ?? show(children[1], request, &patch)
+    case .when: return show(children[2], request, &patch)
     case .value:
       let name = values[node.index].name
       return trace?.first { $0.part == .value && $0.name == name }?.shown ?? "•••"
@@ -116,45 +132,6 @@ extension Signer {
       patch.encode(row, asForm: true)
       return Signer.text(patch.scratch.span)
     }
-  }
-
-  /// The back-stop: a secret in its own bytes or a usual encoding, wherever it came from (the caller may have sent it, too).
-  private static func mask(_ secret: Secret, in steps: inout [ExplainStep]) {
-    guard secret.count >= 4 else { return }
-    var needle = Buffer()
-    for encode in [
-      { (bytes: Span<UInt8>, buffer: inout Buffer) in buffer.append(bytes) },
-      { (bytes: Span<UInt8>, buffer: inout Buffer) in buffer.appendPercentEncoded(bytes, keeping: .unreserved) },
-      { (bytes: Span<UInt8>, buffer: inout Buffer) in
-        buffer.appendPercentEncoded(bytes, keeping: .unreserved, plusForSpace: true)
-      },
-      { (bytes: Span<UInt8>, buffer: inout Buffer) in buffer.appendBase64(bytes) },
-      { (bytes: Span<UInt8>, buffer: inout Buffer) in buffer.appendBase64URL(bytes) },
-    ] {
-      needle.clear()
-      encode(secret.span, &needle)
-      for index in steps.indices {
-        guard let shown = steps[index].shown else { continue }
-        steps[index].shown = replace(needle.span, in: shown)
-      }
-    }
-    needle.wipe()
-  }
-
-  private static func replace(_ needle: Span<UInt8>, in text: String) -> String {
-    let bytes = Array(text.utf8)
-    var result: [UInt8] = []
-    var offset = 0
-    while offset < bytes.count {
-      if bytes.count - offset >= needle.count, bytes.span.extracting(offset..<offset + needle.count).equals(needle) {
-        result += Array("•••".utf8)
-        offset += needle.count
-      } else {
-        result.append(bytes[offset])
-        offset += 1
-      }
-    }
-    return String(decoding: result, as: UTF8.self)
   }
 
   /// Bytes as a person can read them, cut where nobody would read on.

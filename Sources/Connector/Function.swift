@@ -97,5 +97,6 @@ struct Function: Sendable {
     "jwt_claim": Function(.jwtClaim, "jwt_claim(token, 'path.to.claim')", [.bytes, .literal], mayBeAbsent: true),
     "time": Function(.time, "time('format', 'zone')", [.literal, .literal], required: 1),
     "or": Function(.or, "or(a, b)", [.any, .any]),
+    "when": Function(.when, "when(a, 'text', b)", [.bytes, .literal, .any], mayBeAbsent: true),
   ]
 }

@@ -45,8 +45,10 @@ enum HeaderName {
 
   /// `field-value` of RFC 9110 §5.5: no control characters but the tab.
   static func isValue(_ bytes: Span<UInt8>) -> Bool {
-    for index in bytes.indices where bytes[index] < 0x20 && bytes[index] != 0x09 || bytes[index] == 0x7F {
-      return false
+    var start = 0
+    while let found = bytes.firstControl(from: start) {
+      guard bytes[found] == 0x09 else { return false }
+      start = found + 1
     }
     return true
   }

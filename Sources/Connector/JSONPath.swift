@@ -6,6 +6,11 @@ struct JSONPath: Sendable {
   let written: String
   private let steps: [String]
 
+  init(steps: [String]) {
+    written = steps.joined(separator: ".")
+    self.steps = steps
+  }
+
   /// - Returns: nil when a step is empty.
   init?(_ written: String) {
     self.written = written
@@ -13,20 +18,27 @@ struct JSONPath: Sendable {
     if steps.contains("") { return nil }
   }
 
-  /// Appends the field: a string's text, a number as written, true or false; an object or array as JSON.
-  /// - Returns: false when the text is not JSON, or the field is not there or null.
-  func append(from text: Span<UInt8>, to result: inout Buffer) -> Bool {
-    guard var value = try? JSONReader.parse(text) else { return false }
+  /// - Returns: nil when there is no such field, or null in its place.
+  func value(in root: JSONValue) -> JSONValue? {
+    var value = root
     for step in steps {
       if let elements = value.array {
         let digits = Array(step.utf8)
-        guard let index = UInt64(decimal: digits.span), index < elements.count else { return false }
+        guard let index = UInt64(decimal: digits.span), index < elements.count else { return nil }
         value = elements[Int(index)]
       } else {
-        guard let member = value[step] else { return false }
+        guard let member = value[step] else { return nil }
         value = member
       }
     }
+    if case .null = value.kind { return nil }
+    return value
+  }
+
+  /// Appends the field: a string's text, a number as written, true or false; an object or array as JSON.
+  /// - Returns: false when the text is not JSON, or the field is not there or null.
+  func append(from text: Span<UInt8>, to result: inout Buffer) -> Bool {
+    guard let root = try? JSONReader.parse(text), let value = value(in: root) else { return false }
     switch value.kind {
     case .null: return false
     case .string(let text), .number(let text): result.append(text)

@@ -2,12 +2,20 @@
 enum Operation: UInt8, Sendable {
   case literal, number
   case method, path, query, rawQuery, target, host, body, now, nowMS, nonce, uuid, route, subject
-  case header, secret, option, value
+  case header, secret, option, token, value
+  /// Of a login, in the order of `OAuthLogin.names`.
+  case state, redirectURI, scope, code, codeVerifier
 
   case md5, sha1, sha256, sha384, sha512
   case hmacSHA1, hmacSHA256, hmacSHA384, hmacSHA512
   case hex, base64, base64URL, lower, upper, percentEncode, formEncode
-  case sort, concat, join, json, jwtClaim, time, or
+  case sort, concat, join, json, jwtClaim, time, or, when
+
+  /// Of a login: which of its fields.
+  var loginField: Int? {
+    (Operation.state.rawValue...Operation.codeVerifier.rawValue).contains(rawValue)
+      ? Int(rawValue - Operation.state.rawValue) : nil
+  }
 
   var isDigest: Bool { rawValue >= Operation.md5.rawValue && rawValue <= Operation.sha512.rawValue }
   var isMac: Bool { rawValue >= Operation.hmacSHA1.rawValue && rawValue <= Operation.hmacSHA512.rawValue }
@@ -29,6 +37,8 @@ struct Node: Sendable {
     static let derived = Traits(rawValue: 16)
     /// Nothing that differs from one request to the next but the time, the host and for whom it is.
     static let constant = Traits(rawValue: 32)
+    /// Something of the token went into it: without one it is nothing.
+    static let token = Traits(rawValue: 64)
   }
 
   var operation: Operation

@@ -1,5 +1,17 @@
 /// What a string of the connector may name, and what it was found to name.
 struct Scope {
+  /// A field of the token, and whether a string may use it.
+  struct TokenField {
+    enum Presence {
+      case always, perhaps
+      /// With the reason.
+      case refused(String)
+    }
+
+    let name: String
+    var presence: Presence
+  }
+
   struct Value {
     let name: String
     /// Names that its text uses, for telling a cycle from a wrong order.
@@ -10,8 +22,15 @@ struct Scope {
     var isDefined = false
   }
 
-  var secrets: [String] = []
+  var names = RequestName.table
+  var families = RequestName.families
+  /// What is there to be named, where some families are not.
+  var meaning: String?
+  var secrets: [Parameter] = []
   var options: [Parameter] = []
+  var token: [TokenField] = []
+  /// Why there is no token to read a field of.
+  var tokenless = "this connector has no \"token\" block to get one"
   /// All of them, in the file's order: only defined ones may be used.
   var values: [Value] = []
   /// Names of headers that the connector sets, in lower case: the caller's are removed, so they cannot be read.
@@ -30,6 +49,7 @@ struct Scope {
     var entropy = false
     var subject = false
     var time = false
+    var token = false
   }
 }
 
@@ -51,6 +71,6 @@ enum RequestName {
     "subject": (.subject, .bytes, []),
   ]
 
-  /// Families of names, each with a field after the dot; `token` arrives with the connectors that fetch one.
-  static let families = ["header", "secret", "option"]
+  /// Families of names, each with a field after the dot.
+  static let families = ["header", "secret", "option", "token"]
 }

@@ -9,20 +9,25 @@ extension Program {
   ) {
     let phases = phases(values, body, query)
     var masked: Set<Int> = []
+    var tokens: Set<Int> = []
     var count = -1
-    while count < masked.count {
-      count = masked.count
-      for index in nodes.indices { derive(index, values, isMasked: masked.contains(index)) }
+    while count < masked.count + tokens.count {
+      count = masked.count + tokens.count
+      for index in nodes.indices {
+        derive(index, values, isMasked: masked.contains(index), hasToken: tokens.contains(index))
+      }
       for mac in macs { collectDerived(mac.key, values, &masked) }
-      let isSecret = { [nodes] (target: Connector.Target) in nodes[target.node].traits.contains(.secret) }
-      let (secretBody, secretQuery) = (body.contains(where: isSecret), query.contains(where: isSecret))
+      let inBody = body.map { nodes[$0.node].traits }
+      let inQuery = query.map { nodes[$0.node].traits }
       for (index, phase) in phases.enumerated() {
-        switch nodes[index].operation {
-        case .body where secretBody && phase > .body: masked.insert(index)
-        case .query, .rawQuery, .target:
-          if secretQuery && phase > .query { masked.insert(index) }
-        default: break
-        }
+        let sent =
+          switch nodes[index].operation {
+          case .body where phase > .body: inBody
+          case .query, .rawQuery, .target: phase > .query ? inQuery : []
+          default: [Node.Traits]()
+          }
+        if sent.contains(where: { $0.contains(.secret) }) { masked.insert(index) }
+        if sent.contains(where: { $0.contains(.token) }) { tokens.insert(index) }
       }
     }
   }
@@ -43,16 +48,19 @@ extension Program {
   }
 
   /// A node's children, and the value that it names, come before it.
-  private mutating func derive(_ index: Int, _ values: [Connector.Definition], isMasked: Bool) {
+  private mutating func derive(_ index: Int, _ values: [Connector.Definition], isMasked: Bool, hasToken: Bool) {
     let node = nodes[index]
     var traits: Node.Traits = []
     switch node.operation {
     case .value: traits = nodes[values[node.index].node].traits.intersection(Node.Traits.secrecy)
     case .secret: traits = [.secret, .constant]
+    case .state, .code, .codeVerifier: traits = .secret
+    case .token: traits = [.secret, .constant, .token]
     case .literal, .number, .option, .route, .host, .subject, .time, .now, .nowMS: traits = .constant
     default:
       let inherited = children(of: index).map { nodes[$0].traits }
       if !inherited.isEmpty, inherited.allSatisfy({ $0.contains(.constant) }) { traits = .constant }
+      if inherited.contains(where: { $0.contains(.token) }) { traits.insert(.token) }
       let isSecret = inherited.contains { $0.contains(.secret) }
       let isDerived = inherited.contains { $0.contains(.derived) }
       if node.operation.isDigest || node.operation.isMac {
@@ -63,6 +71,7 @@ extension Program {
       }
     }
     if isMasked { traits.insert(.secret) }
+    if hasToken { traits.insert(.token) }
     nodes[index].traits = nodes[index].traits.subtracting(Node.Traits.secrecy).union(traits)
   }
 
@@ -81,5 +90,5 @@ extension Program {
 }
 
 extension Node.Traits {
-  fileprivate static let secrecy: Node.Traits = [.secret, .derived, .constant]
+  fileprivate static let secrecy: Node.Traits = [.secret, .derived, .constant, .token]
 }

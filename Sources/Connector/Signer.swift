@@ -9,7 +9,8 @@ public final class Signer {
   /// The names that the patch's headers refer to, and those that its query replaces.
   public let targets: Targets
   let program: Program
-  let secrets: [Secret]
+  /// nil for one that the connector can do without.
+  let secrets: [Secret?]
   /// The route's name, then the options' values.
   let settings: [UInt8]
   let route: Range<Int>
@@ -27,11 +28,15 @@ public final class Signer {
   /// What `nonce` and `uuid` are instead of random: a vector says so.
   var fixedNonce: String?
   var fixedUUID: String?
+  /// Of the request being signed.
+  var token: Token?
+  /// Of the login that is under way, in the order of `OAuthLogin.names`.
+  var login = OAuthLogin.none
   /// Collects what `explain` shows; nil otherwise.
-  var trace: [ExplainStep]?
+  @safe @exclusivity(unchecked) var trace: [ExplainStep]?
 
   /// - Parameters:
-  ///   - secrets: by parameter, at least those that `connector.secrets` lists.
+  ///   - secrets: by parameter, at least the connector's `requiredSecrets`.
   ///   - options: by parameter; defaults fill in.
   public init(
     connector: Connector, secrets: [String: Secret], options: [String: String], route: String
@@ -42,12 +47,8 @@ public final class Signer {
     } catch {
       throw .option(error)
     }
-    var found: [Secret] = []
-    for parameter in connector.secrets {
-      guard let secret = secrets[parameter.name] else { throw .secretMissing(parameter.name) }
-      found.append(secret)
-    }
-    self.secrets = found
+    for name in connector.requiredSecrets(options: options) where secrets[name] == nil { throw .secretMissing(name) }
+    self.secrets = connector.secrets.map { secrets[$0.name] }
     var settings = Array(route.utf8)
     self.route = 0..<settings.count
     var ranges: [Range<Int>?] = []
@@ -90,10 +91,20 @@ public final class Signer {
 
   /// Fills `patch` for one request: the new body first, then the query, then the headers, so that what is signed is what is sent.
   /// If it throws, the patch is empty and wiped.
+  /// - Parameter token: of the connector's recipe, when it `needsToken`.
   public func evaluate(
-    _ request: borrowing ConnectorRequest, time: RequestTime, entropy: RequestEntropy, into patch: inout Patch
+    _ request: borrowing ConnectorRequest, token: Token? = nil, time: RequestTime, entropy: RequestEntropy,
+    into patch: inout Patch
   ) throws(EvaluationError) {
+    self.token = token
+    defer { self.token = nil }
     do throws(EvaluationError) {
+      // A token of another recipe has its fields in another order.
+      if let token {
+        if token.names != connector.tokenFields { throw .noToken }
+      } else if connector.needsToken {
+        throw .noToken
+      }
       try fill(&patch, request, time, entropy)
     } catch {
       patch.forget()

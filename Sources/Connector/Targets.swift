@@ -58,6 +58,11 @@ extension Connector {
         throw .invalid(name, reason: "contains a control character")
       }
     }
+    for option in options where !option.values.isEmpty {
+      if let value = given[option.name], !option.values.contains(value) {
+        throw .invalid(option.name, reason: "is none of \(option.values.map { "\"\($0)\"" }.joined(separator: ", "))")
+      }
+    }
     for option in options where option.required && given[option.name] == nil { throw .missing(option.name) }
     var targets = Targets()
     for target in headers {
@@ -67,11 +72,13 @@ extension Connector {
     }
     for target in query { targets.query.append(try plain(target, given, targets.query)) }
     for target in body { targets.body.append(try plain(target, given, targets.body)) }
+    for request in endpoints { _ = try request.location(options: given) }
+    try oauth?.check(options: given)
     return targets
   }
 
   /// A name made of text and options.
-  private func text(of node: Int, _ given: [String: String]) -> String {
+  func text(of node: Int, _ given: [String: String]) -> String {
     let part = program.nodes[node]
     switch part.operation {
     case .literal: return String(decoding: program.literal(part), as: UTF8.self)
@@ -105,7 +112,7 @@ extension Connector {
     }
   }
 
-  private func option(in node: Int) -> String {
+  func option(in node: Int) -> String {
     if program.nodes[node].operation == .option { return options[program.nodes[node].index].name }
     return program.children(of: node).map { option(in: $0) }.first { !$0.isEmpty } ?? ""
   }

@@ -78,7 +78,7 @@ extension VectorReader {
     }
   }
 
-  private mutating func differ(
+  mutating func differ(
     _ what: String, _ found: String?, _ expected: String, _ name: String, at value: JSONValue
   ) {
     error("vector \(name): \(what) is \(found ?? "absent"), expected \(expected)", at: value)
@@ -86,7 +86,7 @@ extension VectorReader {
 
   private func quoted(_ text: String) -> String { written(JSONValue(.string(text))) }
 
-  private func written(_ value: JSONValue) -> String {
+  func written(_ value: JSONValue) -> String {
     var buffer = Buffer()
     buffer.appendJSON(value)
     return String(buffer.span)

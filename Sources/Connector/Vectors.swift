@@ -6,15 +6,20 @@ import JSON
 struct VectorReader {
   let source: Source
   let connector: Connector
-  private(set) var diagnostics: [Diagnostic] = []
+  var diagnostics: [Diagnostic] = []
+  /// Of the login whose request is made.
+  var login = OAuthLogin.none
 
   /// Up to the last second of the year 9999.
   private static let times = 0...253_402_300_799
   private static let keys = [
-    "name", "request", "secrets", "options", "route", "subject", "now", "now_ms", "nonce", "uuid", "expect",
+    "name", "request", "fetch", "refresh", "authorize", "exchange", "answer", "secrets", "options", "token", "login",
+    "route", "subject", "now", "now_ms", "nonce", "uuid", "expect",
   ]
   private static let requestKeys = ["method", "target", "host", "headers", "body", "body_base64"]
-  private static let expectKeys = ["values", "headers", "query", "json", "form", "target", "body"]
+  private static let expectKeys = [
+    "values", "headers", "query", "json", "form", "method", "target", "url", "body", "token", "refused",
+  ]
 
   init(source: Source, connector: Connector) {
     self.source = source
@@ -31,21 +36,32 @@ struct VectorReader {
       let before = diagnostics.count
       check(vector, VectorReader.keys)
       if let request = vector["request"] { check(request, VectorReader.requestKeys) }
-      guard let expect = vector["expect"], let target = text(vector["request"]?["target"]) else {
+      let name = text(vector["name"]) ?? "\(index + 1)"
+      if let expect = vector["expect"] { check(expect, VectorReader.expectKeys) }
+      guard diagnostics.count == before else { continue }
+      if let expect = vector["expect"], let target = text(vector["request"]?["target"]) {
+        let line = Line(method: text(vector["request"]?["method"]) ?? "GET", target: target)
+        run(vector, line, expect, called: name)
+      } else if let expect = vector["expect"], let recipe = connector.token, vector["request"] == nil {
+        run(vector, recipe, expect, called: name)
+      } else {
         error("a vector has a \"request\" with a \"target\", and what to \"expect\"", at: vector)
-        continue
-      }
-      check(expect, VectorReader.expectKeys)
-      if diagnostics.count == before {
-        run(vector, target, expect, called: text(vector["name"]) ?? "\(index + 1)")
       }
     }
   }
 
-  private mutating func run(_ vector: JSONValue, _ target: String, _ expect: JSONValue, called name: String) {
+  /// A request's first line before the connector is at work; `origin` stands before the target of an absolute URL.
+  struct Line {
+    var method: String
+    var target: String
+    var origin = ""
+  }
+
+  mutating func run(_ vector: JSONValue, _ line: Line, _ expect: JSONValue, called name: String) {
     guard let signer = signer(vector) else { return }
+    let token = token(vector)
     let request = vector["request"]
-    let method = text(request?["method"]) ?? "GET"
+    let (method, target) = (line.method, line.target)
     let block = Array("\(method) \(target)".utf8)
     let path = method.utf8.count + 1
     let mark = block[path...].firstIndex(of: UInt8(ascii: "?"))
@@ -59,6 +75,7 @@ struct VectorReader {
     guard let body = body(request) else { return }
     let host = Array((text(request?["host"]) ?? "api.example.com").utf8)
     let subject = Array((text(vector["subject"]) ?? "default").utf8)
+    signer.login = login
     signer.fixedNonce = text(vector["nonce"])
     signer.fixedUUID = text(vector["uuid"])
     guard let time = time(vector) else { return }
@@ -68,7 +85,7 @@ struct VectorReader {
       query: mark.map { $0 + 1..<block.count }, fields: fields.span, headers: headers, host: host.span,
       body: body.span, subject: subject.span)
     do {
-      try signer.evaluate(connectorRequest, time: time, entropy: RequestEntropy(), into: &patch)
+      try signer.evaluate(connectorRequest, token: token, time: time, entropy: RequestEntropy(), into: &patch)
     } catch {
       self.error("vector \(name): \(error.message)", at: vector)
       return
@@ -77,19 +94,36 @@ struct VectorReader {
       patch.changesQuery
       ? patch.query.map { Array(patch.bytes.extracting($0)) } : mark.map { Array(block[($0 + 1)...]) }
     let sentBody = patch.body.map { Array(patch.bytes.extracting($0)) } ?? body
+    signer.token = token
     compareValues(expect["values"], name, signer, connectorRequest, &patch)
     compareHeaders(expect["headers"], name, signer, patch)
     compareFields(expect["query"], "query", name, sentQuery ?? [])
     compareFields(expect["form"], "form", name, sentBody)
     compareMembers(expect["json"], name, sentBody)
-    if let expected = expect["target"] {
-      let sent = block[path..<(mark ?? block.count)] + (sentQuery.map { [UInt8(ascii: "?")] + $0 } ?? [])
-      compare("target", String(decoding: sent, as: UTF8.self), expected, name)
-    }
+    let sent = block[path..<(mark ?? block.count)] + (sentQuery.map { [UInt8(ascii: "?")] + $0 } ?? [])
+    let sentTarget = String(decoding: sent, as: UTF8.self)
+    if let expected = expect["method"] { compare("method", method, expected, name) }
+    if let expected = expect["target"] { compare("target", sentTarget, expected, name) }
+    if let expected = expect["url"] { compare("url", line.origin + sentTarget, expected, name) }
     if let expected = expect["body"] { compare("body", String(decoding: sentBody, as: UTF8.self), expected, name) }
   }
 
   // MARK: Inputs
+
+  /// nil when the vector has none.
+  mutating func token(_ vector: JSONValue) -> Token? {
+    guard let given = vector["token"] else { return nil }
+    let names = connector.tokenFields
+    var fields = [Secret?](repeating: nil, count: names.count)
+    for member in given.members ?? [] {
+      if let index = names.firstIndex(of: member.key) {
+        fields[index] = text(member.value).map { Secret(copying: Array($0.utf8).span) }
+      } else {
+        unknown(member, names)
+      }
+    }
+    return Token(generation: 1, names: names, fields: fields, obtainedAt: 0, expiresAt: nil, refreshExpiresAt: nil)
+  }
 
   private mutating func signer(_ vector: JSONValue) -> Signer? {
     var secrets: [String: Secret] = [:]
@@ -121,7 +155,7 @@ struct VectorReader {
   }
 
   /// `now` in seconds, or `now_ms`; a connector that reads the clock is given one or the other.
-  private mutating func time(_ vector: JSONValue) -> RequestTime? {
+  mutating func time(_ vector: JSONValue) -> RequestTime? {
     if let milliseconds = vector["now_ms"]?.int, VectorReader.times.contains(milliseconds / 1000), milliseconds >= 0 {
       return RequestTime(seconds: Int64(milliseconds / 1000), milliseconds: milliseconds % 1000)
     }
@@ -129,7 +163,7 @@ struct VectorReader {
       if let seconds = vector["now"]?.int, VectorReader.times.contains(seconds) {
         return RequestTime(seconds: Int64(seconds))
       }
-      if vector["now"] == nil, !connector.readsTime { return RequestTime(seconds: 0) }
+      if vector["now"] == nil, !connector.readsTime, vector["answer"] == nil { return RequestTime(seconds: 0) }
     }
     let key = vector["now_ms"] == nil ? "now" : "now_ms"
     error(
@@ -138,7 +172,7 @@ struct VectorReader {
     return nil
   }
 
-  private mutating func texts(_ value: JSONValue?) -> [(String, String)] {
+  mutating func texts(_ value: JSONValue?) -> [(String, String)] {
     (value?.members ?? []).compactMap { member in text(member.value).map { (member.key, $0) } }
   }
 

@@ -1,5 +1,5 @@
 import Bytes
-import Connector
+@testable import Connector
 import Crypto
 import Foundation
 import JSON
@@ -10,6 +10,8 @@ struct Bench {
   var connector: Connector
   var secrets: [String: String] = [:]
   var options: [String: String] = [:]
+  /// Fields of the token; none at all is no token.
+  var token: [String: String] = [:]
   var method = "GET"
   var target = "/"
   var headers: [String: String] = [:]
@@ -57,14 +59,21 @@ struct Bench {
     return signed
   }
 
+  func anyToken() -> Token? {
+    guard !token.isEmpty, let names = connector.token?.fieldNames else { return nil }
+    return Token(
+      generation: 1, names: names, fields: names.map { token[$0].map { Secret(copying: Array($0.utf8).span) } },
+      obtainedAt: 0, expiresAt: nil, refreshExpiresAt: nil)
+  }
+
   func evaluate(_ signer: Signer, _ patch: inout Patch) throws {
     let parts = Parts(self)
-    try signer.evaluate(parts.request, time: time, entropy: entropy, into: &patch)
+    try signer.evaluate(parts.request, token: anyToken(), time: time, entropy: entropy, into: &patch)
   }
 
   func explained() throws -> Explanation {
     let parts = Parts(self)
-    return try signer().explain(parts.request, time: time, entropy: entropy)
+    return try signer().explain(parts.request, token: anyToken(), time: time, entropy: entropy)
   }
 
   /// The bytes of a request, laid out as the data path does.

@@ -13,7 +13,11 @@ import Testing
   @Test func `every built-in compiles without a word and has vectors`() {
     let catalog = Catalog()
     #expect(catalog.diagnostics == [])
-    #expect(catalog.names == ["basic", "bearer", "codegate", "header", "query"])
+    #expect(
+      catalog.names == [
+        "authing", "basic", "bearer", "codegate", "fastmoss", "header", "oauth2", "oauth2-client-credentials",
+        "oauth2-refresh-token", "query", "shangcloud",
+      ])
   }
 
   @Test func `codegate reads the body and bearer lets it stream`() throws {

@@ -143,6 +143,56 @@ import Testing
     #expect(steps.map(\.shown) == ["", "hex:900150983cd24fb0d6963f7d28e17f72", nil, nil])
   }
 
+  @Test func `a token is masked like a secret, and a step that lacks one says so`() throws {
+    var bench = try Bench(
+      #"""
+      "secrets": { "s": {} },
+      "token": {
+        "fetch": { "path": "/t", "json": { "s": "${secret.s}" } },
+        "read": { "access_token": "t", "fields": { "pool?": "${json(answer, 'pool')}" } },
+      },
+      "values": { "in_query": "${hex(sha256(concat(path, token.access_token)))}" },
+      "set": {
+        "query": { "t": "${token.access_token}" },
+        "headers": {
+          "Authorization": "Bearer ${token.access_token}", "Pool?": "${token.pool}", "Sign": "${hex(md5(target))}",
+          "Digest": "${in_query}", "Echo": "${header.X-In}", "Path": "${path}",
+        },
+      }
+      """#)
+    bench.secrets = ["s": "canary"]
+    bench.headers = ["x-in": "YWNjZXNzLTE="]
+    let unknown = "there is no token yet"
+    #expect(
+      try shown(bench) == [
+        "value in_query": unknown, "query t": unknown, "header Authorization": unknown, "header Pool": unknown,
+        "header Sign": unknown, "header Digest": unknown, "header Echo": "YWNjZXNzLTE=", "header Path": "/",
+      ])
+    #expect(try bench.explained().error == nil)
+    #expect(throws: EvaluationError.noToken) { try bench.signed() }
+    bench.token = ["access_token": "access-1"]
+    let signed = try bench.signed()
+    #expect(signed.headers["Authorization"] == "Bearer access-1" && signed.headers["Pool"] == nil)
+    #expect(
+      try shown(bench) == [
+        "value in_query": try #require(signed.headers["Digest"]), "query t": "•••",
+        "header Authorization": "Bearer •••", "header Pool": "(absent)",
+        "header Sign": try #require(signed.headers["Sign"]), "header Digest": try #require(signed.headers["Digest"]),
+        "header Echo": "•••", "header Path": "/",
+      ])
+  }
+
+  @Test func `what only a real token can give ends an explanation without one`() throws {
+    let bench = try Bench(
+      #"""
+      "token": { "fetch": { "path": "/t" } },
+      "set": { "headers": { "A": "1", "B": "${jwt_claim(token.access_token, 'sub')}", "C": "3" } }
+      """#)
+    let explanation = try bench.explained()
+    #expect(explanation.steps.map(\.shown) == ["1", "there is no token yet"])
+    #expect(explanation.error == .noToken)
+  }
+
   @Test func `an explanation goes as far as the request got, and says why no further`() throws {
     let bench = try Bench(#""set": { "headers": { "X-A": "1", "X-B": "${header.X-Org}", "X-C": "3" } }"#)
     let explanation = try bench.explained()

@@ -1,3 +1,4 @@
+import Support
 import Testing
 
 @testable import Connector
@@ -53,7 +54,7 @@ import Testing
       let text = (0..<Int.random(in: 1...14, using: &random)).compactMap { _ in pieces.randomElement(using: &random) }
         .joined()
       var scope = Scope()
-      scope.secrets = ["s"]
+      scope.secrets = [Parameter(name: "s", about: "", required: true)]
       scope.options = [Parameter(name: "o", about: "", required: false)]
       scope.values = [Scope.Value(name: "v", mentions: ["w"]), Scope.Value(name: "w", mentions: ["v"])]
       var checker = Checker(scope: scope)

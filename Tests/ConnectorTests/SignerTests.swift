@@ -3,6 +3,7 @@ import Bytes
 import Crypto
 import Foundation
 import JSON
+import Support
 import Testing
 
 @Suite struct SignerTests {

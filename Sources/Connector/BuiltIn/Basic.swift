@@ -8,10 +8,10 @@ extension BuiltIn {
         "title": "User name and password (RFC 7617)",
         "secrets": {
           "username": { "about": "user name, without a colon" },
-          "password": { "about": "password, not empty" },
+          "password": { "about": "password; none is stored for an empty one", "required": false },
         },
         "set": {
-          "headers": { "Authorization": "Basic ${base64(concat(secret.username, ':', secret.password))}" },
+          "headers": { "Authorization": "Basic ${base64(concat(secret.username, ':', or(secret.password, '')))}" },
         },
         "vectors": [
           {
@@ -19,6 +19,12 @@ extension BuiltIn {
             "request": { "target": "/" },
             "secrets": { "username": "Aladdin", "password": "open sesame" },
             "expect": { "headers": { "Authorization": "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==" } },
+          },
+          {
+            "name": "a key as the user name, no password",
+            "request": { "target": "/" },
+            "secrets": { "username": "Aladdin" },
+            "expect": { "headers": { "Authorization": "Basic QWxhZGRpbjo=" } },
           },
         ],
       }

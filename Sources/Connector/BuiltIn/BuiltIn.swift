@@ -4,5 +4,8 @@ struct BuiltIn: Sendable {
   /// JSON with comments, as in a file.
   let text: StaticString
 
-  static let all: [BuiltIn] = [basic, bearer, codegate, header, query]
+  static let all: [BuiltIn] = [
+    authing, basic, bearer, codegate, fastmoss, header, oauth2, oauth2ClientCredentials, oauth2RefreshToken, query,
+    shangcloud,
+  ]
 }
