@@ -49,6 +49,29 @@ public struct Configuration: Sendable {
     public var head = 32 << 10
     /// Bytes of request bodies held for connectors that read them, over all exchanges.
     public var buffered = 256 << 20
+    /// Field lines of a head.
+    public var fields = 100
+    /// Bytes of one field line.
+    public var field = 8 << 10
+    /// Bytes of a request target.
+    public var target = 16 << 10
+    /// Bytes of chunk extensions, of one chunk and of a whole body.
+    public var chunkExtension = 256
+    public var chunkExtensions = 4 << 10
+    /// Trailer fields, and their bytes together.
+    public var trailerFields = 16
+    public var trailers = 4 << 10
+    /// Milliseconds from a head's first byte to its last.
+    public var headTime = 10_000
+    /// Milliseconds that a body has before it needs `bodyRate` on average.
+    public var bodyGrace = 10_000
+    /// Bytes a second.
+    public var bodyRate = 1 << 10
+    /// Milliseconds of a client's connection without a request, and of an upstream's without an exchange.
+    public var clientIdle = 60_000
+    public var upstreamIdle = 60_000
+    /// Requests that one upstream connection carries.
+    public var upstreamRequests = 1_000
   }
 }
 
@@ -62,6 +85,8 @@ public struct RouteConfiguration: Sendable {
   public var upstream: Upstream
   /// The connector's secret parameters → names of stored secrets; complete.
   public var secrets: [String: String]
+  /// Those of them that the connector can do without.
+  public var optionalSecrets: Set<String> = []
   /// The connector's other parameters, as far as given.
   public var options: [String: String]
   public var headers: [HeaderConfiguration] = []
@@ -75,6 +100,8 @@ public struct RouteConfiguration: Sendable {
   public var listen: [ListenAddress] = []
   /// Further authorities that mean this route, beside the upstream's own.
   public var hosts: [Authority] = []
+  /// Origins that a login may send its user to in the end: scheme, host, and a port that is not the scheme's own.
+  public var returnTo: [String] = []
   public var passesCookies = false
   public var upgradesWebSocket = false
   public var scrubs = false
@@ -106,7 +133,12 @@ public struct RouteConfiguration: Sendable {
   }
 
   /// Every stored secret that an exchange on this route may need, sorted.
-  public var secretNames: [String] {
+  public var secretNames: [String] { names(with: secrets) }
+
+  /// Those without which it has nothing to send, sorted.
+  public var requiredSecretNames: [String] { names(with: secrets.filter { !optionalSecrets.contains($0.key) }) }
+
+  private func names(with secrets: [String: String]) -> [String] {
     var names = Set(secrets.values)
     for case .secret(let name) in headers.map(\.value) { names.insert(name) }
     if let key = tls.clientKey { names.insert(key) }

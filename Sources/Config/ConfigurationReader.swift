@@ -10,11 +10,12 @@ extension Configuration {
   public static func read(
     _ source: Source, catalog: (_ directories: [String]) -> Catalog
   ) -> (configuration: Configuration?, diagnostics: [Diagnostic]) {
-    var source = source
-    source.masked = SecretMask.ranges(in: source.bytes)
     let report = Report(source)
-    let (value, mistakes) = JSONReader.read(source, dialect: .jsonc, limits: JSONLimits(bytes: 1 << 20, depth: 16))
-    for mistake in mistakes { report.add(mistake) }
+    let limits = JSONLimits(bytes: 1 << 20, depth: 16)
+    let (value, mistakes) = JSONReader.read(source, dialect: .jsonc, limits: limits)
+    if !mistakes.isEmpty {
+      for mistake in JSONReader.read(report.source, dialect: .jsonc, limits: limits).1 { report.add(mistake) }
+    }
     var configuration: Configuration?
     if let value {
       var reader = ConfigurationReader(report)
@@ -47,7 +48,7 @@ struct ConfigurationReader {
     let log = file.optional("log").flatMap { self.log($0) }
     let metrics = file.optional("metrics").flatMap { self.metrics($0) }
     let directories = file.optional("connectors").map { self.directories($0) } ?? []
-    let limits = file.optional("limits").flatMap { self.limits($0) }
+    let limits = file.optional("limits").flatMap { LimitsReader(report).read($0) }
     file.finish()
 
     let connectors = catalog(directories)
@@ -166,23 +167,6 @@ struct ConfigurationReader {
   private func directories(_ member: JSONMember) -> [String] {
     guard let elements = report.array(member) else { return [] }
     return elements.compactMap { report.path(JSONMember("connectors", $0)) }
-  }
-
-  private func limits(_ member: JSONMember) -> Configuration.Limits? {
-    guard var section = Section(member, title: "\"limits\"", report) else { return nil }
-    var limits = Configuration.Limits()
-    if let value = section.optional("connections").flatMap({ report.integer($0, in: 1...1_000_000) }) {
-      limits.connections = value
-    }
-    if let value = section.optional("connections_per_caller").flatMap({ report.integer($0, in: 1...1_000_000) }) {
-      limits.connectionsPerCaller = value
-    }
-    if let value = section.optional("head").flatMap({ report.size($0, in: 1 << 10...1 << 20) }) { limits.head = value }
-    if let value = section.optional("buffered").flatMap({ report.size($0, in: 64 << 10...64 << 30) }) {
-      limits.buffered = value
-    }
-    section.finish()
-    return limits
   }
 
   /// No two listeners may want one address.

@@ -67,7 +67,15 @@ extension Configuration {
         // "log": { "level": "info", "format": "auto" }, // debug, info, warn, error; auto is text on a terminal, else json
         // "metrics": { "tcp": "127.0.0.1:7221" },       // a listener for /-/metrics, /-/livez and /-/readyz alone
         // "connectors": [ "\#(settings)/connectors" ],  // directories with connectors of your own
-        // "limits": { "connections": 10000, "connections_per_caller": 1000, "head": "32KiB", "buffered": "256MiB" },
+        // "limits": {                                    // these are the defaults
+        //   "connections": 10000, "connections_per_caller": 1000,
+        //   "head": "32KiB", "fields": 100, "field": "8KiB", "target": "16KiB",   // of a request
+        //   "chunk_extension": "256B", "chunk_extensions": "4KiB", "trailer_fields": 16, "trailers": "4KiB",
+        //   "head_time": "10s",                          // from a head's first byte to its last
+        //   "body_grace": "10s", "body_rate": "1KiB",    // a second, on average, once the grace is over
+        //   "buffered": "256MiB",                        // of bodies that connectors read, all together
+        //   "client_idle": "60s", "upstream_idle": "60s", "upstream_requests": 1000,   // of a connection that is kept
+        // },
       }
 
       """#

@@ -113,6 +113,14 @@ struct ParameterReader {
     var effect = Effect(connector: connector.name, readHeaders: connector.readHeaders)
     do {
       effect.setHeaders = try connector.targets(options: values).headers.map(\.text)
+      var seen: Set<String> = []
+      for request in connector.endpoints {
+        let origin = try request.location(options: values).origin
+        if let origin, seen.insert("\(request.recipient) \(origin)").inserted {
+          let entry = member?.value.members?.first { $0.key == request.locationOption }
+          if let value = entry?.value ?? place?.value { check(origin, of: request.recipient, at: value) }
+        }
+      }
     } catch {
       var option: String?
       if case .invalid(let name, _) = error { option = name }
@@ -120,6 +128,23 @@ struct ParameterReader {
       if let value = entry?.value ?? place?.value { report.error(error.message, at: value) }
     }
     return effect
+  }
+}
+
+extension ParameterReader {
+  /// Secrets go there, and users: the same rules as for an upstream, without a way around them.
+  private func check(_ origin: String, of recipient: TokenRequest.Recipient, at value: JSONValue) {
+    do {
+      let upstream = try Upstream(origin)
+      if upstream.scheme == .http, !upstream.isLoopback {
+        let what = recipient == .tokenEndpoint ? "secrets" : "users"
+        report.error(
+          "http:// would send \(what) to the \(recipient.rawValue) endpoint in the open", at: value,
+          help: "write https://")
+      }
+    } catch {
+      report.error("this is no \(recipient.rawValue) endpoint's address: \(error.message)", at: value, help: error.help)
+    }
   }
 }
 

@@ -3,15 +3,17 @@ import JSON
 
 /// What was found wrong so far. Reading goes on after a mistake, so that all are told at once.
 final class Report {
-  let source: Source
+  private let plain: Source
+  /// The source with what may be a secret masked. To find that takes longer than all else, and is needed only to say what is
+  /// wrong.
+  private(set) lazy var source = SecretMask.masked(plain)
   private(set) var diagnostics: [Diagnostic] = []
   /// What the source masks, as text: a message that quotes the file must not quote that.
-  private let hidden: [String]
-
-  init(_ source: Source) {
-    self.source = source
-    hidden = source.masked.filter { $0.count >= 4 }.map { String(decoding: source.bytes[$0], as: UTF8.self) }
+  private lazy var hidden = source.masked.filter { $0.count >= 4 }.map {
+    String(decoding: plain.bytes[$0], as: UTF8.self)
   }
+
+  init(_ source: Source) { plain = source }
 
   var hasErrors: Bool { diagnostics.contains { $0.severity == .error } }
 

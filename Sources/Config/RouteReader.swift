@@ -42,6 +42,9 @@ struct RouteReader {
     var route = RouteConfiguration(
       name: name, position: member.keyPosition, connector: connector?.name ?? "",
       upstream: upstream ?? Upstream.none, secrets: secretNames, options: optionValues ?? [:])
+    if let connector, let optionValues {
+      route.optionalSecrets = Set(secretNames.keys).subtracting(connector.requiredSecrets(options: optionValues))
+    }
     if let headers = section.optional("headers") {
       route.headers = HeaderReader(report: report, route: name, effect: effect).headers(headers)
     }
@@ -57,6 +60,7 @@ struct RouteReader {
     }
     let listen = section.optional("listen").map { ListenReader(report).listeners($0) } ?? []
     let hosts = section.optional("hosts").map { self.hosts($0) } ?? []
+    if let member = section.optional("return_to") { route.returnTo = origins(member, of: connector) }
     route.listen = listen.map(\.address)
     route.hosts = hosts.map(\.authority)
     readSwitches(&section, into: &route)
@@ -163,6 +167,28 @@ struct RouteReader {
       }
     }
     return hosts
+  }
+
+  /// Origins (RFC 6454 §4): a scheme, a host, and a port where it is not the scheme's own.
+  private func origins(_ member: JSONMember, of connector: Connector?) -> [String] {
+    if let connector, connector.oauth == nil {
+      report.error(
+        "nobody logs in to this route", atKey: member,
+        help: "the connector \"\(connector.name)\" has no \"oauth\"; remove \"return_to\"")
+    }
+    var origins: [String] = []
+    for element in report.array(member) ?? [] {
+      guard let text = report.string(JSONMember("return_to", element)) else { continue }
+      guard let url = try? Upstream(text), url.basePath.isEmpty, !text.hasSuffix("/") else {
+        report.error("this is no origin", at: element, help: "for example \"https://app.example.com\", without a path")
+        continue
+      }
+      if url.scheme == .http, !url.isLoopback {
+        report.error("http:// would send users away in the open", at: element, help: "write https://")
+      }
+      origins.append("\(url)")
+    }
+    return origins
   }
 
   private enum CookieRule: String, CaseIterable { case pass }

@@ -1,11 +1,18 @@
 import Bytes
 import Connector
+import JSON
 
 /// Finds what may be a secret in the text of a configuration: those bytes are in no message.
 ///
 /// It goes by words, colons and quotes alone, because a file with a mistake in its syntax is shown too, and one lost
 /// quote turns strings inside out. It rather masks too much.
 enum SecretMask {
+  static func masked(_ source: Source) -> Source {
+    var source = source
+    source.masked = ranges(in: source.bytes)
+    return source
+  }
+
   static func ranges(in bytes: [UInt8]) -> [Range<Int>] {
     var masked: [Range<Int>] = []
     var offset = 0

@@ -24,7 +24,11 @@ func configuration(_ text: String) throws -> Configuration {
     #expect(
       read.limits
         == Configuration.Limits(
-          connections: 10_000, connectionsPerCaller: 1_000, head: 32_768, buffered: 268_435_456))
+          connections: 10_000, connectionsPerCaller: 1_000, head: 32_768, buffered: 268_435_456, fields: 100,
+          field: 8192,
+          target: 16_384, chunkExtension: 256, chunkExtensions: 4096, trailerFields: 16, trailers: 4096,
+          headTime: 10_000,
+          bodyGrace: 10_000, bodyRate: 1024, clientIdle: 60_000, upstreamIdle: 60_000, upstreamRequests: 1000))
     let route = try #require(read.routes.first)
     #expect(route.secrets == ["api_key": "codegate/api_key", "secret": "codegate/secret"])
     #expect(route.secretNames == ["codegate/api_key", "codegate/secret"])
@@ -35,6 +39,33 @@ func configuration(_ text: String) throws -> Configuration {
     #expect(route.bodyLimit == nil)
     #expect(route.retries == 0)
     #expect(!route.passesCookies && !route.upgradesWebSocket && !route.scrubs && !route.allowsEmptySegments)
+  }
+
+  @Test func `a secret is required or not, as its connector and the options say`() throws {
+    let read = try configuration(
+      Self.minimal + #"""
+          "basic": { "connector": "basic", "upstream": "https://a.example.com", "secrets": { "password": "shared" } },
+          "cc": {
+            "connector": "oauth2-client-credentials", "upstream": "https://a.example.com",
+            "options": { "token_url": "https://b.example.com/t" },
+          },
+          "public": {
+            "connector": "oauth2-client-credentials", "upstream": "https://a.example.com",
+            "options": { "token_url": "https://b.example.com/t", "client_auth": "none" },
+          },
+          "both": {
+            "connector": "basic", "upstream": "https://a.example.com",
+            "secrets": { "username": "shared", "password": "shared" },
+          },
+        } }
+        """#)
+    let routes = Dictionary(uniqueKeysWithValues: read.routes.map { ($0.name, $0) })
+    #expect(routes["basic"]?.secretNames == ["basic/username", "shared"])
+    #expect(routes["basic"]?.requiredSecretNames == ["basic/username"])
+    #expect(routes["cc"]?.requiredSecretNames == ["cc/client_id", "cc/client_secret"])
+    #expect(routes["public"]?.secretNames == ["public/client_id", "public/client_secret"])
+    #expect(routes["public"]?.requiredSecretNames == ["public/client_id"])
+    #expect(routes["both"]?.requiredSecretNames == ["shared"])
   }
 
   @Test func `every key is read`() throws {
@@ -52,7 +83,12 @@ func configuration(_ text: String) throws -> Configuration {
         "log": { "level": "debug", "format": "json" },
         "metrics": { "tcp": "127.0.0.1:7221" },
         "connectors": [ "/more" ],
-        "limits": { "connections": 20, "connections_per_caller": 10, "head": "64KiB", "buffered": "1GiB" },
+        "limits": {
+          "connections": 20, "connections_per_caller": 10, "head": "64KiB", "buffered": "1GiB", "fields": 11, "field": "1KiB",
+          "target": "2KiB", "chunk_extension": "0B", "chunk_extensions": "12B", "trailer_fields": 13, "trailers": "14B",
+          "head_time": "15ms", "body_grace": "16s", "body_rate": "17B", "client_idle": "18s", "upstream_idle": "19s",
+          "upstream_requests": 21,
+        },
         "routes": {
           "second": { "connector": "none", "upstream": "http://127.0.0.1:8080/base/v2/" },
           "codegate": {
@@ -89,12 +125,16 @@ func configuration(_ text: String) throws -> Configuration {
     #expect(read.connectors == ["/more"])
     #expect(
       read.limits
-        == Configuration.Limits(connections: 20, connectionsPerCaller: 10, head: 65_536, buffered: 1 << 30))
+        == Configuration.Limits(
+          connections: 20, connectionsPerCaller: 10, head: 65_536, buffered: 1 << 30, fields: 11, field: 1024,
+          target: 2048,
+          chunkExtension: 0, chunkExtensions: 12, trailerFields: 13, trailers: 14, headTime: 15, bodyGrace: 16_000,
+          bodyRate: 17, clientIdle: 18_000, upstreamIdle: 19_000, upstreamRequests: 21))
     #expect(read.routes.map(\.name) == ["second", "codegate"])
     #expect(read.routes[0].upstream.basePath == "/base/v2")
     #expect(read.routes[0].secretNames == [])
     let route = read.routes[1]
-    #expect(route.position.line == 16)
+    #expect(route.position.line == 21)
     #expect(route.upstream.scheme == .http)
     #expect(route.upstream.authority == "api.example.com:8080")
     #expect(route.upstream.basePath == "/v1")
@@ -121,6 +161,27 @@ func configuration(_ text: String) throws -> Configuration {
       Self.minimal
         + #""a": { "connector": "bearer", "upstream": "https://a.example.com", "options": { "prefix": "" } } } }"#)
     #expect(read.routes[0].options == ["prefix": ""])
+  }
+
+  @Test func `origins to return to are read as browsers write them`() throws {
+    let read = try configuration(
+      Self.minimal + #"""
+          "users": {
+            "connector": "shangcloud", "upstream": "https://api.example.com",
+            "return_to": [
+              "https://App.example.com", "https://app.example.com:443", "https://app.example.com:80",
+              "http://localhost:3000", "http://[0:0::1]:80", "http://127.0.0.1:443",
+            ],
+          },
+          "nowhere": { "connector": "shangcloud", "upstream": "https://api.example.com" },
+        } }
+        """#)
+    #expect(
+      read.routes[0].returnTo == [
+        "https://app.example.com", "https://app.example.com", "https://app.example.com:80", "http://localhost:3000",
+        "http://[::1]", "http://127.0.0.1:443",
+      ])
+    #expect(read.routes[1].returnTo.isEmpty)
   }
 
   @Test func `the example that init writes is right, and so is what it has commented out`() throws {
