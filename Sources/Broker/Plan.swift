@@ -43,4 +43,11 @@ public enum Endpoint: Sendable, Equatable {
   case livez, readyz, metrics
   /// `OPTIONS *`: 204 with `Allow`.
   case options
+  case session(SessionEndpoint)
+
+  /// Where a user's browser comes back to.
+  var isBrowsersReturn: Bool {
+    if case .session(let session) = self { return session.action == .callback }
+    return false
+  }
 }

@@ -42,11 +42,13 @@ private struct Planner: ~Copyable {
         allow: .forwarded, closes: true)
     }
     let site = try site(head, bytes)
-    // T2.2: no page of a browser, whatever it asks for.
-    if head.has(.origin) || head.has(.accessControl) || head.has(.secFetchSite) {
+    let endpoint = try endpoint(head, bytes, site)
+    // T2.2: no page of a browser, whatever it asks for. A user's return from a login is a navigation, no script's request.
+    let isReturn = endpoint?.isBrowsersReturn == true && head.method == .get && isNavigation(head, bytes)
+    if head.has(.origin) || head.has(.accessControl) || head.has(.secFetchSite) && !isReturn {
       throw Problem(.browserRefused, "Origin, Sec-Fetch-Site and Access-Control-Request fields come from web pages.")
     }
-    if let endpoint = try endpoint(head, bytes, site) { return .answer(endpoint) }
+    if let endpoint { return .answer(try allowed(endpoint, head)) }
     guard caller == .own else { throw callerUnknown }
     if head.method == .trace { throw refusal(.methodNotSupported, "TRACE is never forwarded.", allow: .forwarded) }
     if head.form == .asterisk
@@ -140,21 +142,43 @@ private struct Planner: ~Copyable {
       throw Problem(.unknownRoute, "This listener has /-/livez, /-/readyz and /-/metrics.")
     }
     guard isOurs else { return nil }
-    let endpoint: Endpoint
-    if path.equals("/-/livez") {
-      endpoint = .livez
-    } else if path.equals("/-/readyz") {
-      endpoint = .readyz
-    } else if path.equals("/-/metrics") {
-      endpoint = .metrics
-    } else {
-      throw Problem(.unknownRoute, "There is nothing at this path under /-/.")
+    if path.equals("/-/livez") { return .livez }
+    if path.equals("/-/readyz") { return .readyz }
+    if path.equals("/-/metrics") { return .metrics }
+    // Who is not known learns nothing of routes: to them every return from a login looks alike, and nothing else is there.
+    if caller == .unknown, path.hasPrefix(SessionEndpoint.prefix), !path.hasSuffix("/callback") { throw callerUnknown }
+    if path.hasPrefix(SessionEndpoint.prefix), case .everyone = door,
+      let session = SessionEndpoint(bytes, head.path, snapshot)
+    {
+      return .session(session)
     }
-    guard head.method == .get || head.method == .head else {
-      throw refusal(.methodNotSupported, "Only GET and HEAD work here.", allow: .reading)
+    throw Problem(.unknownRoute, "There is nothing at this path under /-/.")
+  }
+
+  /// What a browser does when its user follows a link; a page's picture or script is none (Fetch Metadata).
+  private func isNavigation(_ head: borrowing RequestHead, _ bytes: Span<UInt8>) -> Bool {
+    for field in head.fields where bytes.extracting(field.name).equalsIgnoringCase("sec-fetch-mode") {
+      return bytes.extracting(field.value).equals("navigate")
     }
-    if endpoint == .metrics, caller == .unknown {
-      guard case .metrics = door else { throw callerUnknown }
+    return true
+  }
+
+  /// Whether the method is the endpoint's, and whether this caller may ask.
+  private func allowed(_ endpoint: Endpoint, _ head: borrowing RequestHead) throws(Problem) -> Endpoint {
+    switch endpoint {
+    case .session(let session):
+      // The callback is the browser's, of whatever user: what it brings is a state that was given to a known caller.
+      if session.action != .callback, caller == .unknown { throw callerUnknown }
+      guard head.method == session.method else {
+        throw refusal(.methodNotSupported, "This endpoint has one method.", allow: session.allow)
+      }
+    case .livez, .readyz, .metrics, .options:
+      guard head.method == .get || head.method == .head else {
+        throw refusal(.methodNotSupported, "Only GET and HEAD work here.", allow: .reading)
+      }
+      if endpoint == .metrics, caller == .unknown {
+        guard case .metrics = door else { throw callerUnknown }
+      }
     }
     return endpoint
   }

@@ -37,11 +37,14 @@ public struct Problem: Error, Sendable, Equatable {
 
   /// The sets of methods that are ever named.
   public enum StaticMethods: Sendable {
-    case reading, forwarded
+    case reading, forwarded, getting, posting, deleting
 
     public var text: StaticString {
       switch self {
       case .reading: "GET, HEAD"
+      case .getting: "GET"
+      case .posting: "POST"
+      case .deleting: "DELETE"
       case .forwarded: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
       }
     }

@@ -19,16 +19,7 @@ public struct RequestID: Sendable, Hashable, CustomStringConvertible {
 
 extension Buffer {
   public mutating func append(_ id: RequestID) {
-    appendHex(id.high)
-    appendHex(id.low)
-  }
-
-  private mutating func appendHex(_ word: UInt64) {
-    var shift: UInt64 = 64
-    while shift > 0 {
-      shift -= 4
-      let digit = UInt8(truncatingIfNeeded: word >> shift & 15)
-      append(digit < 10 ? 0x30 + digit : 0x57 + digit)
-    }
+    var number = (id.high.bigEndian, id.low.bigEndian)
+    unsafe withUnsafeBytes(of: &number) { appendHex(unsafe Span(_unsafeBytes: $0)) }
   }
 }

@@ -11,16 +11,25 @@ extension Plan {
 
   /// Appends the response's head for the client, from the model, and says how the body is to be sent.
   ///
-  /// - Parameter closes: no further exchange on this connection; it becomes true where the body can end in no other way.
+  /// - Parameters:
+  ///   - closes: no further exchange on this connection; it becomes true where the body can end in no other way.
+  ///   - skew: seconds by which the upstream's clock is ahead of ours. Who is refused is told: it may be the reason.
   public func appendResponse(
-    _ head: borrowing ResponseHead, _ bytes: Span<UInt8>, id: RequestID, closes: inout Bool, to buffer: inout Buffer
+    _ head: borrowing ResponseHead, _ bytes: Span<UInt8>, id: RequestID, closes: inout Bool, skew: Int64 = 0,
+    to buffer: inout Buffer
   ) -> BodyFraming {
     var framing = head.framing
     // A body without a length is chunked again (row 126); HTTP/1.0 has only the connection's end (row 14).
     if framing == .chunked || framing == .untilClose { framing = minorVersion > 0 ? .chunked : .untilClose }
     if wantsClose || framing == .untilClose { closes = true }
     buffer.appendStatusLine(head.status)
-    appendFields(head, bytes, keepsLength: head.status != 204, to: &buffer)
+    appendFields(head, bytes, keepsLength: head.status != 204 && head.status != 205, to: &buffer)
+    if skew != 0, head.status == 401 || head.status == 403 {
+      buffer.append("X-Chatelaine-Clock-Skew: ")
+      buffer.appendDecimal(skew)
+      buffer.append("\r\n")
+    }
+    if head.status == 205 { buffer.append("Content-Length: 0\r\n") }
     buffer.append("X-Request-Id: ")
     buffer.append(id)
     buffer.append(framing == .chunked ? "\r\nTransfer-Encoding: chunked\r\n" : "\r\n")

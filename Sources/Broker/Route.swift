@@ -26,6 +26,7 @@ public final class Route: Sendable {
   public let retries: Int
   /// Stored secrets that the route needs and that do not exist: every request is refused until they do.
   public let missingSecrets: [String]
+  private let returnTo: [String]
 
   /// A header of the route whose stored value cannot be sent; every request is refused until it can.
   let unsendable: String?
@@ -49,6 +50,9 @@ public final class Route: Sendable {
     public let authority: String
     /// Empty, or starts with `/` and does not end with one.
     public let basePath: String
+
+    /// `https://api.example.com/base`.
+    public var url: String { "\(isTLS ? "https" : "http")://\(authority)\(basePath)" }
 
     public init(isTLS: Bool, host: String, port: UInt16, authority: String, basePath: String) {
       self.isTLS = isTLS
@@ -107,6 +111,8 @@ public final class Route: Sendable {
     public var retries = 0
     /// Names of stored secrets.
     public var missingSecrets: [String] = []
+    /// Origins that a login may send its user to: `https://app.example.com`.
+    public var returnTo: [String] = []
 
     public init() {}
   }
@@ -156,6 +162,17 @@ public final class Route: Sendable {
     allowsEmptySegments = settings.allowsEmptySegments
     retries = settings.retries
     missingSecrets = settings.missingSecrets
+    returnTo = settings.returnTo
+  }
+
+  /// Whether a login may send its user to this URL: its origin is one that the route lists, byte for byte.
+  public func mayReturn(to url: String) -> Bool {
+    let bytes = Array(url.utf8)
+    guard bytes.allSatisfy({ 0x21...0x7E ~= $0 && $0 != UInt8(ascii: "\\") }) else { return false }
+    return returnTo.contains { origin in
+      bytes.starts(with: origin.utf8)
+        && (bytes.count == origin.utf8.count || [0x2F, 0x3F].contains(bytes[origin.utf8.count]))
+    }
   }
 }
 

@@ -88,6 +88,14 @@ func `T3.8 and row 103: an upstream does not tell the client`(_ field: String) t
   }
 }
 
+@Test func `row 125: 205 says that it has no content`() throws {
+  for fields in ["", "Content-Length: 0\r\n", "Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n"] {
+    let (text, framing, _) = try answer("HTTP/1.1 205 x\r\n\(fields)\r\n", plan())
+    #expect(framing == .none)
+    #expect(text == "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\n\(idLine)\r\n")
+  }
+}
+
 @Test func `row 121: an interim response has neither id nor length`() throws {
   let bytes = Array("HTTP/1.1 103 x\r\nLink: </a>\r\nContent-Length: 0\r\nSet-Cookie: a\r\n\r\n".utf8)
   var reader = ResponseReader()
@@ -162,5 +170,18 @@ func `T3.8 and row 103: an upstream does not tell the client`(_ field: String) t
     #expect(try location("https://api.example.com/v2/a", plan) == "http://api.example.com/v2/a")
     #expect(try location("/v2/a", plan) == "/v2/a")
     #expect(try location("https://other.example.com/", plan) == "https://other.example.com/")
+  }
+}
+
+@Test func `who is refused by an upstream whose clock is far from ours is told so`() throws {
+  for (status, skew, isTold) in [(401, -312, true), (403, 90, true), (401, 0, false), (200, 90, false)] {
+    let bytes = Array("HTTP/1.1 \(status) x\r\nContent-Length: 0\r\n\r\n".utf8)
+    var reader = ResponseReader()
+    try #require(try reader.read(bytes.span, requestMethodIsHEAD: false))
+    var out = Buffer()
+    var closes = false
+    _ = try plan().appendResponse(
+      reader.head, bytes.span, id: id, closes: &closes, skew: Int64(skew), to: &out)
+    #expect(String(out.span).contains("X-Chatelaine-Clock-Skew: \(skew)\r\n") == isTold)
   }
 }
