@@ -2,6 +2,7 @@ import Bytes
 import Crypto
 import Glibc
 import JSON
+import Net
 import Vault
 
 /// What the command line asks of an open store, and the answers: the one implementation of the admin socket's endpoints.
@@ -11,6 +12,8 @@ import Vault
 struct AdminService {
   let vault: Vault
   let setup: Setup
+  /// Where a daemon runs.
+  var desk: TokenDesk?
 
   struct Outcome {
     /// Of HTTP.
@@ -22,7 +25,8 @@ struct AdminService {
   }
 
   /// - Parameters:
-  ///   - path: `/secrets`, `/secrets/<percent-encoded name>`, `/key/rotate` or `/explain`.
+  ///   - path: `/secrets`, `/secrets/<percent-encoded name>`, `/tokens`, `/tokens/<route>/<subject>`, `/key/rotate` or
+  ///     `/explain`.
   ///   - body: a secret's value, which may be any bytes, or what the endpoint says.
   func answer(method: String, path: String, body: Secret) -> Outcome {
     do throws(CommandError) {
@@ -31,6 +35,10 @@ struct AdminService {
       case ("GET", "secrets", 1): return try list()
       case ("PUT", "secrets", 2): return try set(parts.last ?? "", body)
       case ("DELETE", "secrets", 2): return try remove(parts.last ?? "")
+      case ("GET", "tokens", 1): return try tokens()
+      case ("DELETE", "tokens", 3):
+        let names = parts.dropFirst().map(AdminService.decoded)
+        return try dropToken(TokenKey(route: names[0], subject: names[1]))
       case ("POST", "key", 2) where parts.last == "rotate": return try rotate(body)
       case ("POST", "explain", 1): return Outcome(status: 200, body: try Explainer(setup, vault).explain(body.span))
       default: throw CommandError(CommandError.Status.usage, "the daemon knows no \(method) \(path)")
@@ -98,8 +106,43 @@ struct AdminService {
     return Outcome(status: 200, body: Array("{\"generation\":\(vault.masterKeyGeneration)}".utf8))
   }
 
+  /// What is stored of tokens: `[{"route", "subject", "state", "expires"?, "obtained", "generation"}]`. A daemon knows more.
+  private func tokens() throws(CommandError) -> Outcome {
+    if let desk {
+      return Outcome(status: 200, body: try CommandError.wrap { () throws(VaultError) in try desk.list() })
+    }
+    var text = Buffer()
+    text.appendArrayStart()
+    let now = Clock.wallMilliseconds() / 1000
+    for token in try CommandError.wrap({ () throws(VaultError) in try vault.tokenList() }) {
+      let isExpired = token.expiresAt.map { $0 <= now } ?? false
+      TokenLine(
+        key: TokenKey(route: token.route, subject: token.subject), state: isExpired ? "expired" : "stored",
+        obtained: token.obtainedAt, expires: token.expiresAt, generation: token.generation
+      ).append(to: &text)
+    }
+    text.appendArrayEnd()
+    return Outcome(status: 200, body: Array(text.span))
+  }
+
+  private func dropToken(_ key: TokenKey) throws(CommandError) -> Outcome {
+    let isDropped = try CommandError.wrap { () throws(VaultError) in
+      guard let desk else { return try vault.removeToken(route: key.route, subject: key.subject) }
+      return try desk.drop(key)
+    }
+    guard isDropped else { throw AdminService.noToken(key) }
+    return Outcome(status: 200, body: Array("{}".utf8))
+  }
+
+  static func noToken(_ key: TokenKey) -> CommandError {
+    CommandError(
+      CommandError.Status.data,
+      "there is no token of the route \"\(key.route.prefix(128))\" for \"\(key.subject.prefix(128))\"",
+      hint: "\"chatelaine token list\" shows all")
+  }
+
   /// What cannot be decoded is no secret's name, and is refused as one.
-  private static func decoded(_ text: Substring) -> String {
+  static func decoded(_ text: Substring) -> String {
     let bytes = Array(text.utf8)
     var decoded = Buffer()
     guard decoded.appendPercentDecoded(bytes.span) else { return String(text) }

@@ -26,7 +26,7 @@ struct Explainer {
   ///   [{"name", "shown"}], "error"?}`.
   func explain(_ bytes: Span<UInt8>) throws(CommandError) -> [UInt8] {
     let head = try read(bytes)
-    let (plan, route) = try plan(head, bytes)
+    let (plan, route, token) = try plan(head, bytes)
     let signer: Signer
     do throws(SignerError) {
       let planned = plan.route
@@ -42,13 +42,13 @@ struct Explainer {
     let body = bytes.extracting(head.byteCount...)
     let now = Clock.wallMilliseconds()
     let explanation = Explainer.explain(
-      signer, block, target, host: Array(route.upstream.authority.utf8), bytes, readHeaders,
+      signer, token, block, target, host: Array(route.upstream.authority.utf8), bytes, readHeaders,
       body: plan.route.connector.readsBody ? body : body.extracting(first: 0), now)
     return write(explanation, route, String(bytes.extracting(plan.methodName)), path(block, target), now / 1000)
   }
 
   private func read(_ bytes: Span<UInt8>) throws(CommandError) -> RequestHead {
-    var reader = RequestReader(HTTPLimits(head: setup.configuration.limits.head))
+    var reader = RequestReader(HTTPLimits(setup.configuration.limits))
     do throws(HTTPError) {
       guard try reader.read(bytes) else { throw .notHTTP }
       return reader.head
@@ -57,7 +57,9 @@ struct Explainer {
     }
   }
 
-  private func plan(_ head: RequestHead, _ bytes: Span<UInt8>) throws(CommandError) -> (Plan, RouteConfiguration) {
+  private func plan(_ head: RequestHead, _ bytes: Span<UInt8>) throws(CommandError) -> (
+    Plan, RouteConfiguration, Token?
+  ) {
     let path = String(bytes.extracting(head.path))
     let name = path.dropFirst().prefix { $0 != "/" }
     let routes = setup.configuration.routes
@@ -73,7 +75,7 @@ struct Explainer {
       throw CommandError(CommandError.Status.configuration, error.message)
     }
     switch deployment.snapshot.plan(head, bytes, door: .everyone(port: nil), caller: .own) {
-    case .forward(let plan): return (plan, route)
+    case .forward(let plan): return (plan, route, try token(of: plan.route, deployment))
     case .answer: throw CommandError(CommandError.Status.usage, "the daemon answers that itself")
     case .refuse(let problem):
       let missing = plan(missing: deployment, route)
@@ -84,12 +86,19 @@ struct Explainer {
     }
   }
 
+  /// The one in the store: shown masked, it makes the steps that need it look as they will.
+  private func token(of route: Route, _ deployment: Deployment) throws(CommandError) -> Token? {
+    guard let office = TokenOffice(route, deployment.tls[route.index]) else { return nil }
+    return try CommandError.wrap { () throws(VaultError) in try office.stored(in: vault, for: TokenKey.standard) }
+  }
+
   private func plan(missing deployment: Deployment, _ route: RouteConfiguration) -> [String] {
     deployment.snapshot.route(named: route.name)?.missingSecrets ?? []
   }
 
   private static func explain(
-    _ signer: Signer, _ block: borrowing Buffer, _ target: OutgoingTarget, host: [UInt8], _ fields: Span<UInt8>,
+    _ signer: Signer, _ token: Token?, _ block: borrowing Buffer, _ target: OutgoingTarget, host: [UInt8],
+    _ fields: Span<UInt8>,
     _ headers: [Range<Int>?], body: Span<UInt8>, _ now: Int64
   ) -> Explanation {
     let subject = Array("default".utf8)
@@ -97,7 +106,7 @@ struct Explainer {
       block: block.span, method: target.method, path: target.path, query: target.query, fields: fields,
       headers: headers, host: host.span, body: body, subject: subject.span)
     return signer.explain(
-      request, time: RequestTime(seconds: now / 1000, milliseconds: Int(now % 1000)),
+      request, token: token, time: RequestTime(seconds: now / 1000, milliseconds: Int(now % 1000)),
       entropy: RequestEntropy(nonce: Worker.random(), uuid: Worker.random()))
   }
 

@@ -10,7 +10,11 @@ import Vault
 extension Verb {
   static let check = Verb(
     name: "check",
-    options: [Option(name: "--connect", about: "also connect to each upstream: name, TCP, TLS; sends no request")],
+    options: [
+      Option(
+        name: "--connect", about: "also connect to each upstream (name, TCP, TLS) and get its token; calls nothing else"
+      )
+    ],
     printsData: true, summary: "validate everything that start-up validates",
     details: """
       Reads the configuration and the connectors and runs their vectors, opens the store, and says which secrets are missing.
@@ -28,13 +32,18 @@ extension Verb {
     if invocation.has("--connect"), let deployment {
       let tried = routes.filter { failures[$0.name] == nil }.map(\.name)
       failures.merge(try Connectivity.check(tried, deployment)) { first, _ in first }
+      let asking = deployment.snapshot.routes.filter { route in
+        route.connector.oauth == nil && route.connector.token != nil && failures[route.name] == nil
+          && isComplete(route.name, setup, stored)
+      }
+      failures.merge(try tokenFailures(asking.map(\.name), deployment, access)) { first, _ in first }
     }
     if invocation.isJSON {
       show(setup, stored, failures, connected: invocation.has("--connect"), console)
     } else {
       console.show("\(setup.path): \(count(routes.count, "route")), \(count(stored.count, "secret")) stored")
       for route in routes {
-        let missing = route.secretNames.filter { !stored.contains($0) }
+        let missing = route.requiredSecretNames.filter { !stored.contains($0) }
         var state = invocation.has("--connect") ? "connects" : "fine"
         if !missing.isEmpty { state = "needs " + missing.joined(separator: ", ") }
         if let failure = failures[route.name] { state = failure }
@@ -48,6 +57,27 @@ extension Verb {
       invocation.has("--connect") ? CommandError.Status.unavailable : CommandError.Status.configuration,
       "route \(failed.name): \(failures[failed.name] ?? "")",
       hint: failures.count > 1 ? "and \(count(failures.count - 1, "other route"))" : nil)
+  }
+
+  /// All the secrets that the route needs are stored.
+  private static func isComplete(_ route: String, _ setup: Setup, _ stored: [String]) -> Bool {
+    setup.configuration.routes.first { $0.name == route }?.secretNames.allSatisfy(stored.contains) ?? false
+  }
+
+  /// Why there is no token, by route. A running daemon is asked to get one.
+  private static func tokenFailures(
+    _ names: [String], _ deployment: Deployment, _ access: StoreAccess
+  ) throws(CommandError) -> [String: String] {
+    if case .here(let service) = access { return try TokenCheck.failures(names, deployment, service.vault) }
+    var failures: [String: String] = [:]
+    for name in names {
+      do throws(CommandError) {
+        _ = try access.ask("POST", Verb.tokenPath(name, TokenKey.standard))
+      } catch {
+        failures[name] = error.message
+      }
+    }
+    return failures
   }
 
   /// `1 route`, `2 routes`.
@@ -107,7 +137,7 @@ extension Verb {
       text.appendMember("upstream", "\(route.upstream)")
       text.appendKey("missing_secrets")
       text.appendArrayStart()
-      for name in route.secretNames where !stored.contains(name) { text.appendJSON(name) }
+      for name in route.requiredSecretNames where !stored.contains(name) { text.appendJSON(name) }
       text.appendArrayEnd()
       if let failure = failures[route.name] {
         text.appendMember("error", failure)

@@ -15,6 +15,7 @@ enum Help {
   private static let sections: [(title: String, verbs: [String])] = [
     ("Start", ["demo", "init"]),
     ("Secrets", ["secret set", "secret list", "secret rm", "key generate", "key rotate"]),
+    ("Tokens", ["login", "logout", "token list", "token drop"]),
     ("Before it runs", ["check", "explain"]),
     ("While it runs", ["serve", "status", "reload", "healthcheck"]),
     ("And", ["version", "help"]),

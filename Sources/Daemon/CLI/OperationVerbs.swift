@@ -99,7 +99,9 @@ extension Verb {
 
   /// In the order of the help.
   static let all: [Verb] = [
-    demo, initialise, secretSet, secretList, secretRemove, keyGenerate, keyRotate, check, explain, serve, status,
+    demo, initialise, secretSet, secretList, secretRemove, keyGenerate, keyRotate, tokenList, tokenDrop, login, logout,
+    check, explain,
+    serve, status,
     reload,
     healthcheck, version, helpVerb,
   ]

@@ -55,7 +55,7 @@ extension Verb {
     for secret in answer.array ?? [] {
       let name = secret["name"]?.string ?? ""
       rows.append([
-        name, "\(secret["version"]?.int ?? 0)", time(secret["updated"]?.int ?? 0),
+        name, "\(secret["version"]?.int ?? 0)", timeText(secret["updated"]?.int ?? 0),
         users.removeValue(forKey: name)?.joined(separator: ", ") ?? "-",
       ])
     }
@@ -79,7 +79,7 @@ extension Verb {
   }
 
   /// Seconds since 1970 as people read them.
-  private static func time(_ seconds: Int) -> String {
+  static func timeText(_ seconds: Int) -> String {
     var text = Buffer()
     text.appendISO8601(Int64(seconds))
     return String(text.span)

@@ -36,6 +36,17 @@ enum Demo {
     Sample(
       route: "query", about: "a secret in the query", options: "{ \"name\": \"key\" }",
       secrets: [("query/value", "demo-query-key")], curl: "query/search?q=lamp"),
+    Sample(
+      route: "fastmoss", about: "a token that is fetched once and renewed, and a signature with it",
+      secrets: [("fastmoss/client_id", "demo-app"), ("fastmoss/client_secret", "demo-app-secret")],
+      curl: "fastmoss/product/v1/rank"),
+    Sample(
+      route: "oauth2-client-credentials", about: "OAuth 2.0 client credentials",
+      options: "{ \"token_url\": \"https://localhost:PORT/oauth/token\" }",
+      secrets: [
+        ("oauth2-client-credentials/client_id", "demo-app"),
+        ("oauth2-client-credentials/client_secret", "demo-app-secret"),
+      ], curl: "oauth2-client-credentials/v1/me"),
   ]
 
   /// Serves until SIGINT or SIGTERM, and leaves nothing behind.
@@ -95,12 +106,13 @@ enum Demo {
 
   private static func configuration(in directory: String, _ port: UInt16) -> String {
     let routes = samples.map { sample in
-      """
-          "\(sample.route)": {
-            "connector": "\(sample.route)", "upstream": "https://localhost:\(port)", "options": \(sample.options),
-            "tls": { "ca": "\(directory)/upstream.pem" },
-          },
-      """
+      let options = sample.options.split(separator: "PORT").joined(separator: "\(port)")
+      return """
+            "\(sample.route)": {
+              "connector": "\(sample.route)", "upstream": "https://localhost:\(port)", "options": \(options),
+              "tls": { "ca": "\(directory)/upstream.pem" },
+            },
+        """
     }
     return """
       {

@@ -2,7 +2,8 @@ import Bytes
 import HTTP
 import Net
 
-/// An upstream that answers every request with the bytes that it received, over TLS: what the demo shows.
+/// An upstream that answers every request with the bytes that it received, over TLS: what the demo shows. It also gives out
+/// tokens, to whoever asks at one of the two places where the demo's connectors do.
 struct EchoUpstream {
   let port: UInt16
 
@@ -47,12 +48,26 @@ struct EchoUpstream {
   }
 
   private static func answer(_ received: [UInt8]) -> [UInt8] {
+    let bytes = received.span
+    let asksForToken = bytes.hasPrefix("POST /v1/token ") || bytes.hasPrefix("POST /oauth/token ")
+    let body = asksForToken ? token : received + [0x0A]
     var answer = Buffer()
-    answer.append("HTTP/1.1 200 OK\r\nContent-Type: text/plain; charset=utf-8\r\n")
-    answer.appendField(name: "Content-Length", number: UInt64(received.count + 1))
+    answer.append("HTTP/1.1 200 OK\r\nContent-Type: ")
+    answer.append(asksForToken ? "application/json" : "text/plain; charset=utf-8")
     answer.append("\r\n")
-    answer.append(received)
-    answer.append("\n")
+    answer.appendField(name: "Content-Length", number: UInt64(body.count))
+    answer.append("\r\n")
+    answer.append(body)
     return Array(answer.span)
+  }
+
+  /// What FastMoss answers and what RFC 6749 has in one: a token for an hour.
+  private static var token: [UInt8] {
+    let end = Clock.wallMilliseconds() / 1000 + 3600
+    return Array(
+      """
+      {"code":0,"data":{"access_token":"demo-fetched-token","expire_at":\(end)},\
+      "access_token":"demo-fetched-token","token_type":"Bearer","expires_in":3600}
+      """.utf8)
   }
 }

@@ -7,8 +7,9 @@ final class ClientConnection: EventHandler, TimerOwner {
   let worker: Worker
   let entrance: Entrance
   let peer: Peer
-  var leg: Leg
-  private(set) var token: Token?
+  /// It calls nothing of ours while it is lent.
+  @safe @exclusivity(unchecked) var leg: Leg
+  private(set) var token: Registration?
   private var timer: Timer?
   private(set) var exchange: Exchange?
   /// Exchanges that were answered on it.
@@ -23,7 +24,7 @@ final class ClientConnection: EventHandler, TimerOwner {
     token = try worker.loop.add(number, self)
     let timer = Timer(owner: self)
     self.timer = timer
-    wait(Patience.idle)
+    wait(worker.deployment.patience.idle)
   }
 
   /// Between requests: true when nothing was received of a next one.
@@ -46,16 +47,17 @@ final class ClientConnection: EventHandler, TimerOwner {
   }
 
   /// Moves the one deadline of this connection to `milliseconds` from now.
-  func wait(_ milliseconds: UInt64) {
-    timer?.set(worker.loop.now + milliseconds, in: worker.loop.timers)
-  }
+  func wait(_ milliseconds: UInt64) { wait(until: worker.loop.now + milliseconds) }
+
+  /// Moves it to a time of the loop's clock; one that has passed is the loop's next turn.
+  func wait(until deadline: UInt64) { timer?.set(deadline, in: worker.loop.timers) }
 
   func stopWaiting() { timer?.clear() }
 
   /// The exchange is over and nothing of a next request has come.
   func becomeIdle() {
     exchange = nil
-    wait(Patience.idle)
+    wait(worker.deployment.patience.idle)
   }
 
   /// Calls `ready` again in the next turn, so that one busy client does not keep the others waiting.

@@ -27,11 +27,11 @@ extension Exchange {
     phase = .finishing
   }
 
-  /// Starts on one of our own endpoints. Only the admin socket's read a body: the others answer those whom nobody knows,
-  /// who shall not fill our memory (HTTP.md I7).
+  /// Starts on one of our own endpoints. Those that answer people whom nobody knows read no body, which would fill our
+  /// memory (HTTP.md I7).
   func serve(_ endpoint: LocalEndpoint) {
     local = endpoint
-    guard requestRead || endpoint != .admin else {
+    guard requestRead || !endpoint.readsBody else {
       letBodyCome()
       phase = .gathering
       return
@@ -64,16 +64,55 @@ extension Exchange {
       keeper.answer(method, path, body.withSpan { Secret(copying: $0) }) { answer in
         reply.send(answer.status, .json, answer.body)
       }
+    case .session(let endpoint): runSession(endpoint)
     case nil: refuse(.overloaded)
     }
   }
 
+  private func runSession(_ endpoint: SessionEndpoint) {
+    guard let keeper = worker.crew.keeper else { return refuse(.overloaded) }
+    let input: Secret
+    switch endpoint.action {
+    case .authorize, .exchange: input = body.withSpan { Secret(copying: $0) }
+    case .callback, .list:
+      let query = requestReader.head.query ?? 0..<0
+      input = headBytes.withSpan { Secret(copying: $0.extracting(query)) }
+    case .end(let range):
+      var subject = Buffer()
+      let isDecoded = headBytes.withSpan { subject.appendPercentDecoded($0.extracting(range)) }
+      guard isDecoded else { return refuse(Problem(.malformedRequest, "The subject is not percent-encoded.")) }
+      input = Secret(copying: subject.span)
+    }
+    let reply = self.reply
+    keeper.answer(endpoint, input, caller: client?.peer.uid ?? .max) { reply.send($0) }
+  }
+
+  /// What a user's browser gets.
+  fileprivate func respond(_ answer: SessionAnswer) {
+    switch answer {
+    case .json(let bytes): respond(200, .json, bytes)
+    case .refusal(let problem): refuse(problem)
+    case .page(let page):
+      respond(page.status, .page, page.html) { output in
+        output.append("Content-Security-Policy: \(CallbackPage.policy)\r\nReferrer-Policy: no-referrer\r\n")
+      }
+    case .redirect(let url):
+      respond(302, .text, []) { output in
+        output.append("Location: \(url)\r\nReferrer-Policy: no-referrer\r\n")
+      }
+    }
+  }
+
   /// Writes a whole response of ours.
-  private func respond(_ status: Int, _ contentType: ContentType?, _ bytes: [UInt8]) {
+  /// - Parameter fields: appends further ones.
+  private func respond(
+    _ status: Int, _ contentType: ContentType?, _ bytes: [UInt8], fields: (inout Buffer) -> Void = { _ in }
+  ) {
     record.status = status
     if worker.isDraining || !requestRead { closesClient = true }
     clientOutput.appendOwnHead(
       status, contentType: contentType?.text, id: record.id, now: Clock.wallMilliseconds() / 1000, closes: closesClient)
+    fields(&clientOutput)
     if status == 204 {
       clientOutput.appendField(name: "Allow", value: Problem.StaticMethods.forwarded.text)
     } else {
@@ -85,13 +124,14 @@ extension Exchange {
   }
 
   fileprivate enum ContentType {
-    case text, metrics, json
+    case text, metrics, json, page
 
     var text: StaticString {
       switch self {
       case .text: "text/plain; charset=utf-8"
       case .metrics: "text/plain; version=0.0.4; charset=utf-8"
       case .json: "application/json"
+      case .page: "text/html; charset=utf-8"
       }
     }
   }
@@ -101,16 +141,22 @@ extension Exchange {
 
   fileprivate struct Reply: Sendable {
     let mailbox: Mailbox
-    let token: Token?
+    let token: Registration?
     let serial: UInt64
 
     func send(_ status: Int, _ contentType: ContentType, _ body: [UInt8]) {
+      post { $0.respond(status, contentType, body) }
+    }
+
+    func send(_ answer: SessionAnswer) { post { $0.respond(answer) } }
+
+    private func post(_ respond: @escaping @Sendable (Exchange) -> Void) {
       guard let token else { return }
       mailbox.post { [serial] loop in
         guard let client = loop.handler(token) as? ClientConnection, let exchange = client.exchange,
           exchange.serial == serial, exchange.phase == .local
         else { return }
-        exchange.respond(status, contentType, body)
+        respond(exchange)
         exchange.advance()
       }
     }
@@ -120,6 +166,16 @@ extension Exchange {
 /// An endpoint of ours.
 enum LocalEndpoint: Equatable {
   case livez, readyz, metrics, options, admin
+  case session(SessionEndpoint)
+
+  /// Only after its body has come it can be run.
+  var readsBody: Bool {
+    switch self {
+    case .admin: true
+    case .session(let endpoint): endpoint.readsBody
+    case .livez, .readyz, .metrics, .options: false
+    }
+  }
 
   init(_ endpoint: Endpoint) {
     switch endpoint {
@@ -127,6 +183,7 @@ enum LocalEndpoint: Equatable {
     case .readyz: self = .readyz
     case .metrics: self = .metrics
     case .options: self = .options
+    case .session(let endpoint): self = .session(endpoint)
     }
   }
 }

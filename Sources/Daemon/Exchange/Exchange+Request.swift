@@ -8,13 +8,12 @@ import Net
 extension Exchange {
   // MARK: The head
 
-  func readHead() -> Bool {
-    guard let client else { return false }
+  func readHead(of client: ClientConnection) -> Bool {
     do throws(HTTPError) {
       if try clientInput.withSpan({ bytes throws(HTTPError) in try requestReader.read(bytes) }) {
         takeHead()
         phase = .gathering
-        decide()
+        decide(for: client)
         return true
       }
     } catch {
@@ -48,15 +47,13 @@ extension Exchange {
   // MARK: The decision
 
   /// Who asks for what, and whether they may have it: nothing has been read of the body and no upstream is touched before.
-  private func decide() {
-    guard let client else { return }
-    let head = requestReader.head
-    record.method = head.methodName
-    record.path = head.path
-    requestBody = BodyReader(head.framing)
+  private func decide(for client: ClientConnection) {
+    record.method = requestReader.head.methodName
+    record.path = requestReader.head.path
+    requestBody = BodyReader(requestReader.head.framing, requestReader.limits)
     requestRead = requestBody.isFinished
-    if head.wantsClose { closesClient = true }
-    switch headBytes.withSpan({ worker.decide(head, $0, client) }) {
+    if requestReader.head.wantsClose { closesClient = true }
+    switch headBytes.withSpan({ worker.decide(requestReader.head, $0, client) }) {
     case .refuse(let problem):
       refuse(problem)
     case .answer(let endpoint):
@@ -74,18 +71,17 @@ extension Exchange {
       gathers = plan.route.connector.readsBody || isWorthKeeping(plan)
       if gathers, !requestRead {
         phase = .gathering
+        body.reserve(Int(min(requestBody.remaining, UInt64(Exchange.keptRoom))))
       } else {
-        lease(fresh: false)
+        authorize()
       }
     }
   }
 
-  /// A small body is kept where the route may want to send it again.
+  /// A small body is kept where the route may want to send it again: after a failure, or with another token.
   private func isWorthKeeping(_ plan: Plan) -> Bool {
-    guard plan.route.retries > 0, plan.method.isIdempotent, case .length(let length) = plan.framing else {
-      return false
-    }
-    return length <= UInt64(Exchange.bodyRoom)
+    guard case .length(let length) = plan.framing, length <= UInt64(Exchange.bodyRoom) else { return false }
+    return plan.route.retries > 0 && plan.method.isIdempotent || state?.shelf != nil
   }
 
   /// Tells a client that waits for it to send its body (HTTP.md row 105).
@@ -97,13 +93,22 @@ extension Exchange {
 
   // MARK: A body that is read before it goes on
 
-  func gather() -> Bool {
-    guard let client else { return false }
+  func gather(from client: ClientConnection) -> Bool {
     let limit = plan?.route.bodyLimit ?? Exchange.localBodyLimit
     var moved = false
     do throws(HTTPError) {
       while !requestRead {
-        let piece = try clientInput.withSpan { bytes throws(HTTPError) in try requestBody.next(bytes) }
+        // What came with the head is moved over; the rest of a body of a known length is read to where it stays.
+        let start = body.count
+        let isInPlace = clientInput.isEmpty && requestBody.remaining > 0
+        if isInPlace {
+          let room = Int(min(requestBody.remaining, UInt64(Exchange.bodyRoom)))
+          guard client.leg.receive(into: &body, upTo: room), client.leg.input == .open else { break }
+        }
+        let piece =
+          isInPlace
+          ? try body.withSpan { bytes throws(HTTPError) in try requestBody.next(bytes.extracting(start...)) }
+          : try clientInput.withSpan { bytes throws(HTTPError) in try requestBody.next(bytes) }
         if !piece.payload.isEmpty {
           guard requestBody.received <= limit else {
             refuse(.bodyTooLarge(limit, route: record.route))
@@ -114,9 +119,9 @@ extension Exchange {
             return true
           }
           charged += piece.payload.count
-          clientInput.withSpan { body.append($0.extracting(piece.payload)) }
+          if !isInPlace { clientInput.withSpan { body.append($0.extracting(piece.payload)) } }
         }
-        clientInput.consume(piece.consumed)
+        if !isInPlace { clientInput.consume(piece.consumed) }
         record.bytesIn += UInt64(piece.payload.count)
         requestRead = piece.finished
         if piece.needsMore {
@@ -134,7 +139,7 @@ extension Exchange {
       return false
     }
     if requestRead {
-      if plan != nil { lease(fresh: false) } else { runLocal() }
+      if plan != nil { authorize() } else { runLocal() }
       return true
     }
     return moved
@@ -173,7 +178,14 @@ extension Exchange {
       worker.loop.adopt(token, connection)
       state.tally.numbers.dialled += 1
       if resumed { state.tally.numbers.resumed += 1 }
-      attach(connection)
+      if isTokenStale {
+        // It ended, or an upstream refused it, while the connection was made.
+        state.giveBack(connection, now: now)
+        keepsOutput = false
+        authorize()
+      } else {
+        attach(connection)
+      }
     case .failed(let error):
       // A failed connect took not one byte of the request. What TLS or the resolver say will not change by asking again.
       if case .unreachable = error, retry?.next(after: .connecting, bodyIsIntact: true) != nil {
@@ -206,9 +218,11 @@ extension Exchange {
     }
     upstreamOutput.clear()
     do throws(EvaluationError) {
-      let head = requestReader.head
       sendsReplacement = try headBytes.withSpan { bytes throws(EvaluationError) in
-        try state.write(head, bytes, plan: plan, body: body, replacement: &replacement, into: &upstreamOutput)
+        try state.write(
+          requestReader.head, bytes, plan: plan, token: accessToken, body: body, replacement: &replacement,
+          on: &worker.bench,
+          into: &upstreamOutput)
       }
     } catch {
       refuse(.unsignable(error, route: plan.route))
@@ -232,8 +246,8 @@ extension Exchange {
   // MARK: On its way
 
   /// Client to upstream: what the client has sent, as far as the upstream keeps up.
-  func moveRequest() -> Bool {
-    guard let client, let upstream else { return false }
+  func moveRequest(of client: ClientConnection) -> Bool {
+    guard !requestSent, let upstream else { return false }
     var moved = false
     do throws(HTTPError) {
       while !requestQueued, upstreamOutput.count < Exchange.highWater, upstream.leg.output == .open {
@@ -256,7 +270,7 @@ extension Exchange {
       client.close()
       return false
     }
-    if send() > 0 { moved = true }
+    if send(to: upstream) > 0 { moved = true }
     return moved
   }
 
@@ -279,8 +293,7 @@ extension Exchange {
   }
 
   /// Hands the kernel what it takes. The number of bytes.
-  private func send() -> Int {
-    guard let upstream else { return 0 }
+  private func send(to upstream: UpstreamConnection) -> Int {
     var count = upstream.leg.send(from: &upstreamOutput)
     if sendsBody, upstreamOutput.isEmpty, bodySent < bodyCount {
       let sent = withBody { upstream.leg.send($0.extracting(bodySent..<$0.count)) }

@@ -8,6 +8,8 @@ extension Exchange {
   /// Upstream to client: what the upstream has sent, as far as the client keeps up.
   func moveResponse() -> Bool {
     guard let upstream else { return false }
+    // Nothing has come, and nothing waits here.
+    if !upstream.leg.isReadable, upstream.leg.input == .open, upstreamInput.isEmpty { return false }
     var moved = false
     // What has been read and cannot be passed on yet is not added to.
     if clientOutput.count < Exchange.highWater, upstreamInput.count < Exchange.bodyRoom {
@@ -36,16 +38,16 @@ extension Exchange {
 
   /// Reads heads until the final one has been passed on. False while it is not there.
   private func readResponseHead() throws(HTTPError) -> Bool {
-    let request = requestReader.head
+    let isHEAD = requestReader.head.method == .head
     while try upstreamInput.withSpan({ bytes throws(HTTPError) in
-      try responseReader.read(bytes, requestMethodIsHEAD: request.method == .head)
+      try responseReader.read(bytes, requestMethodIsHEAD: isHEAD)
     }) {
+      guard responseReader.head.isInterim else { return try startResponse() }
       let head = responseReader.head
-      guard head.isInterim else { return try startResponse(head) }
       interims += 1
       guard interims <= 8 else { throw .headTooLarge }
       // 100 answers our own expectation, of which we had none; others are for clients that know them (row 121).
-      if head.status != 100, request.minorVersion == 1 {
+      if head.status != 100, requestReader.head.minorVersion == 1 {
         upstreamInput.withSpan { plan?.appendInterim(head, $0, to: &clientOutput) }
       }
       upstreamInput.consume(head.byteCount)
@@ -56,11 +58,14 @@ extension Exchange {
     return false
   }
 
-  private func startResponse(_ head: ResponseHead) throws(HTTPError) -> Bool {
+  private func startResponse() throws(HTTPError) -> Bool {
     guard let plan else { return false }
-    guard head.status != 101 else { throw .badStatusLine }
-    record.upstreamStatus = head.status
-    if let pause = retry?.next(after: .status(head.status), bodyIsIntact: bodyIsIntact) {
+    let status = responseReader.head.status
+    guard status != 101 else { throw .badStatusLine }
+    record.upstreamStatus = status
+    state?.compareClocks(responseReader.head, in: upstreamInput, worker)
+    if accessToken != nil, try judgeToken() != .fine { return false }
+    if let pause = retry?.next(after: .status(status), bodyIsIntact: bodyIsIntact) {
       tryAgain(after: pause)
       return false
     }
@@ -68,20 +73,21 @@ extension Exchange {
     if worker.isDraining || !requestRead { closesClient = true }
     var closes = closesClient
     let framing = upstreamInput.withSpan {
-      plan.appendResponse(head, $0, id: record.id, closes: &closes, to: &clientOutput)
+      plan.appendResponse(
+        responseReader.head, $0, id: record.id, closes: &closes, skew: state?.skew ?? 0, to: &clientOutput)
     }
     closesClient = closes
     responseChunked = framing == .chunked
     responseEndsByClose = framing == .untilClose
-    record.status = head.status
-    responseBody = BodyReader(head.framing, .response)
-    upstreamInput.consume(head.byteCount)
+    record.status = status
+    responseBody = BodyReader(responseReader.head.framing, .response)
+    upstreamInput.consume(responseReader.head.byteCount)
     responseStarted = true
     return true
   }
 
   /// The body can be sent once more: there is none, it was gathered, or nothing of it was taken yet.
-  private var bodyIsIntact: Bool { gathers || requestBody.received == 0 }
+  var bodyIsIntact: Bool { gathers || requestBody.received == 0 }
 
   private func tryAgain(after pause: UInt64) {
     state?.tally.numbers.retried += 1
@@ -132,7 +138,8 @@ extension Exchange {
       upstream.release()
       let isKept =
         requestSent && upstreamInput.isEmpty && !responseReader.head.wantsClose && upstream.leg.input == .open
-      if isKept, !upstream.leg.mayBeEnding || state.isQuiet(upstream) {
+        && worker.hasRoomToKeep
+      if isKept, !upstream.leg.mayHoldEnd || state.isQuiet(upstream) {
         state.giveBack(upstream, now: now)
       } else {
         state.close(upstream)

@@ -6,10 +6,10 @@ import Net
 
 /// One request and its response, from the first byte of the head to the last byte of the answer.
 ///
-///     head ─▶ gathering ─▶ connecting ─▶ forwarding ─▶ finishing ─▶ head (the next one)
-///       │         └─(the connector does not read bodies)─┘   │  ▲           └▶ lingering ─▶ over
-///       │                      ▲────── another try ──── pausing │
-///       └▶ local ───────────────────────────────────────────────┘   a problem goes to finishing from anywhere
+///     head ─▶ gathering ─▶ authorizing ─▶ connecting ─▶ forwarding ─▶ finishing ─▶ head (the next one)
+///       │                      ▲ └─(no token)─┘ ▲         │  │  ▲           └▶ lingering ─▶ over
+///       │                      └─────────── another try ──┴ pausing
+///       └▶ local ──────────────────────────────────────────────┘   a problem goes to finishing from anywhere
 ///
 /// It is driven by events of its two sockets: every event calls `advance`, which moves bytes until nothing moves. It owns
 /// all the memory that an exchange needs and is used again for the next one.
@@ -19,6 +19,8 @@ final class Exchange {
     case head
     /// Collecting the body, for a connector or an endpoint of ours that reads it.
     case gathering
+    /// The route's token is being fetched, or waited for.
+    case authorizing
     /// A connection to the upstream is being made.
     case connecting
     /// Waiting before the request is sent once more.
@@ -39,31 +41,34 @@ final class Exchange {
   static let bodyRoom = 64 * 1024
   /// Bytes that wait for a slow peer before the other side is no longer read.
   static let highWater = 128 * 1024
+  /// Room for a body that is made at once, and that stays for the next one while large bodies follow each other.
+  static let keptRoom = 1024 * 1024
 
-  unowned let worker: Worker
-  var client: ClientConnection?
+  let worker: Worker
+  @safe @exclusivity(unchecked) var client: ClientConnection?
   var phase = Phase.over
   /// Tells one exchange from the next on the same connection, for answers that come late.
   var serial: UInt64 = 0
 
-  // The bytes, kept from one exchange to the next.
-  var clientInput = Buffer()
-  var clientOutput = Buffer()
-  var upstreamInput = Buffer()
-  var upstreamOutput = Buffer()
-  var headBytes = Buffer()
+  // The bytes, kept from one exchange to the next. What is lent one of these, or a reader, calls nothing that could come back
+  // here and take it a second time; proving that at run time was an eighth of a request's instructions.
+  @safe @exclusivity(unchecked) var clientInput = Buffer()
+  @safe @exclusivity(unchecked) var clientOutput = Buffer()
+  @safe @exclusivity(unchecked) var upstreamInput = Buffer()
+  @safe @exclusivity(unchecked) var upstreamOutput = Buffer()
+  @safe @exclusivity(unchecked) var headBytes = Buffer()
   /// The request's body when it is gathered, as it came.
-  var body = Buffer()
+  @safe @exclusivity(unchecked) var body = Buffer()
   /// The connector's body, in its place.
-  var replacement = Buffer()
+  @safe @exclusivity(unchecked) var replacement = Buffer()
 
   // The request.
-  var requestReader: RequestReader
-  var requestBody = BodyReader(.none)
+  @safe @exclusivity(unchecked) var requestReader: RequestReader
+  @safe @exclusivity(unchecked) var requestBody = BodyReader(.none)
   var plan: Plan?
   /// One of our own endpoints, in place of a plan.
   var local: LocalEndpoint?
-  var state: RouteState?
+  @safe @exclusivity(unchecked) var state: RouteState?
   /// The body is held whole before anything goes upstream: the connector reads it, or it may have to be sent again.
   var gathers = false
   /// The body has been read to its end.
@@ -77,17 +82,21 @@ final class Exchange {
   var bodySent = 0
 
   // The upstream's side.
-  var upstream: UpstreamConnection?
+  @safe @exclusivity(unchecked) var upstream: UpstreamConnection?
   var dialer: Dialer?
   var retry: Retry?
+  /// What this attempt carries, where the route has tokens.
+  var accessToken: Token?
+  /// The generation that the upstream has refused this request with; 0: none. One such answer is not passed on.
+  var refusedGeneration: Int64 = 0
   /// Not one byte of `upstreamOutput` was taken: it goes out as it is on the next connection.
   var keepsOutput = false
   /// Bytes of the request that a connection took, in this attempt.
   var written = 0
 
   // The response.
-  var responseReader: ResponseReader
-  var responseBody = BodyReader(.none)
+  @safe @exclusivity(unchecked) var responseReader: ResponseReader
+  @safe @exclusivity(unchecked) var responseBody = BodyReader(.none)
   var interims = 0
   var responseChunked = false
   /// The client sees the end of the response by the end of the connection.
@@ -103,7 +112,7 @@ final class Exchange {
   var bodyCheck: UInt64 = 0
   /// When everything of the request was with the upstream, or an interim response came behind that.
   var awaitedSince: UInt64 = 0
-  var record: Record
+  @safe @exclusivity(unchecked) var record: Record
 
   init(worker: Worker) {
     self.worker = worker
@@ -113,6 +122,7 @@ final class Exchange {
   }
 
   var now: UInt64 { worker.loop.now }
+  private var patience: Patience { worker.deployment.patience }
 
   /// Starts on the first bytes of a request, which are in `clientInput`.
   func begin(for client: ClientConnection) {
@@ -123,27 +133,27 @@ final class Exchange {
 
   private func startHead() {
     serial &+= 1
-    let limits = worker.deployment.requestLimits
-    if requestReader.limits.head != limits.head { requestReader = RequestReader(limits) }
+    let limits = worker.limits(for: client?.peer)
+    if requestReader.limits != limits { requestReader = RequestReader(limits) }
     phase = .head
     requestReader.reset()
     record = Record(id: worker.nextID(), started: Clock.microseconds())
     lastMove = now
-    client?.wait(Patience.head)
+    client?.wait(patience.head)
   }
 
   /// Moves bytes until nothing moves. Called for every event of either socket.
   func advance() {
+    guard let client else { return }
     var rounds = 0
-    while true {
-      guard let client, phase != .over else { return }
+    while phase != .over, self.client === client {
       var moved: Bool
       switch phase {
-      case .head: moved = readHead()
-      case .gathering: moved = gather()
-      case .forwarding: moved = moveRequest()
-      case .lingering: moved = linger()
-      case .connecting, .pausing, .local, .finishing: moved = false
+      case .head: moved = readHead(of: client)
+      case .gathering: moved = gather(from: client)
+      case .forwarding: moved = moveRequest(of: client)
+      case .lingering: moved = linger(with: client)
+      case .authorizing, .connecting, .pausing, .local, .finishing: moved = false
       case .over: return
       }
       if phase == .forwarding, moveResponse() { moved = true }
@@ -154,44 +164,40 @@ final class Exchange {
       if sent > 0 { moved = true }
       if client.leg.output == .failed { return client.close() }
       if phase == .finishing, clientOutput.isEmpty {
-        finish()
+        finish(with: client)
         moved = true
       }
-      if !moved { break }
+      if !moved { return arm(for: client) }
       lastMove = now
       rounds += 1
       if rounds == 64 { return client.yield() }
     }
-    arm()
   }
 
   // MARK: Time
 
   /// Sets the deadline for what is awaited now.
-  private func arm() {
-    guard let client else { return }
+  private func arm(for client: ClientConnection) {
     switch phase {
     case .head, .lingering, .pausing, .over: break  // set when the phase began
-    case .connecting, .local: client.stopWaiting()  // the dialer has its own
-    case .gathering: armBodyCheck()
-    case .finishing: wait(until: lastMove + Patience.idle)
+    case .authorizing, .connecting, .local: client.stopWaiting()  // the keeper and the dialer have their own
+    case .gathering: armBodyCheck(for: client)
+    case .finishing: client.wait(until: lastMove + patience.idle)
     case .forwarding:
-      if !requestRead { return armBodyCheck() }
+      if !requestRead { return armBodyCheck(for: client) }
       guard let timeouts = state?.route.timeouts else { return }
       // A head that trickles in does not buy itself time.
       let isAwaited = requestSent && !responseStarted
-      wait(until: isAwaited ? awaitedSince + timeouts.firstByte : lastMove + timeouts.idle)
+      client.wait(until: isAwaited ? awaitedSince + timeouts.firstByte : lastMove + timeouts.idle)
     }
   }
 
-  private func wait(until deadline: UInt64) { client?.wait(deadline > now ? deadline - now : 0) }
-
   /// While the client owes us its body, its pace is looked at: after ten seconds, then every second.
-  private func armBodyCheck() {
+  private func armBodyCheck(for client: ClientConnection) {
     if bodySince == 0 { bodySince = now }
     // A check that is due stays due: a drip must not push it away.
-    if bodyCheck <= now { bodyCheck = max(bodySince + Patience.bodyGrace, now + Patience.bodyCheck) }
-    wait(until: bodyCheck)
+    if bodyCheck <= now { bodyCheck = max(bodySince + patience.bodyGrace, now + patience.bodyCheck) }
+    client.wait(until: bodyCheck)
   }
 
   func deadlinePassed() {
@@ -201,7 +207,7 @@ final class Exchange {
     case .gathering:
       if isTooSlow { refuse(.requestTimeout("The body")) }
     case .pausing:
-      lease(fresh: false)
+      authorize()
     case .forwarding where !requestRead:
       if !upstreamOutput.isEmpty, now - lastMove > state?.route.timeouts.idle ?? 0 {
         fail(.upstreamTimeout(state))
@@ -212,26 +218,25 @@ final class Exchange {
       // A client that does not read is not the upstream's fault.
       if clientOutput.isEmpty { fail(.upstreamTimeout(state)) } else { client?.close() }
     case .finishing, .lingering: client?.close()
-    case .connecting, .local, .over: break
+    case .authorizing, .connecting, .local, .over: break
     }
     advance()
   }
 
-  /// Less than 1 KiB/s on average (HTTP.md row 111). Time in which we did not want more does not count.
+  /// Less than it has to be on average (HTTP.md row 111). Time in which we did not want more does not count.
   private var isTooSlow: Bool {
     guard upstreamOutput.isEmpty else {
-      bodySince += Patience.bodyCheck
+      bodySince += patience.bodyCheck
       return false
     }
     let elapsed = now - bodySince
-    return elapsed >= Patience.bodyGrace && requestBody.received * 1000 < elapsed * Patience.slowestBody
+    return elapsed >= patience.bodyGrace && requestBody.received * 1000 < elapsed * patience.slowestBody
   }
 
   // MARK: The end
 
   /// The response is with the kernel. Goes on with the next request, or ends the connection.
-  private func finish() {
-    guard let client else { return }
+  private func finish(with client: ClientConnection) {
     writeRecord()
     client.exchanges += 1
     let resets = resetsClient
@@ -239,9 +244,8 @@ final class Exchange {
     forget()
     phase = .over
     if mayGoOn {
-      startHead()
-      if clientInput.isEmpty, !client.leg.receive(into: &clientInput, upTo: Exchange.headRoom) { becomeIdle() }
-      return
+      if clientInput.isEmpty, !client.leg.receive(into: &clientInput, upTo: Exchange.headRoom) { return becomeIdle() }
+      return startHead()
     }
     if resets { return client.close() }
     client.leg.endOutput()
@@ -254,8 +258,7 @@ final class Exchange {
   private var lingered = 0
 
   /// Reads and drops at most 64 KiB (HTTP.md row 109).
-  private func linger() -> Bool {
-    guard let client else { return false }
+  private func linger(with client: ClientConnection) -> Bool {
     lingered += clientInput.count
     clientInput.clear()
     let moved = client.leg.receive(into: &clientInput, upTo: Exchange.headRoom)
@@ -303,8 +306,8 @@ final class Exchange {
     charged = 0
     if !body.isEmpty { body.wipe() }
     if !replacement.isEmpty { replacement.wipe() }
-    if body.capacity > Exchange.highWater { body.release() }
-    if replacement.capacity > Exchange.highWater { replacement.release() }
+    if body.capacity > Exchange.keptRoom { body.release() }
+    if replacement.capacity > Exchange.keptRoom { replacement.release() }
     plan = nil
     local = nil
     state = nil
@@ -316,6 +319,8 @@ final class Exchange {
     sendsReplacement = false
     bodySent = 0
     retry = nil
+    accessToken = nil
+    refusedGeneration = 0
     keepsOutput = false
     written = 0
     interims = 0
@@ -338,6 +343,15 @@ final class Exchange {
     if clientOutput.capacity > Exchange.bodyRoom { clientOutput.release() }
     if upstreamInput.capacity > Exchange.bodyRoom { upstreamInput.release() }
     if upstreamOutput.capacity > Exchange.bodyRoom { upstreamOutput.release() }
+  }
+
+  /// It has room that only a large body needs.
+  var isLarge: Bool { body.capacity > Exchange.highWater || replacement.capacity > Exchange.highWater }
+
+  /// Gives that room back as well.
+  func shrink() {
+    body.release()
+    replacement.release()
   }
 
   /// Closes the leased connection: whatever it has left is of no use to anybody.

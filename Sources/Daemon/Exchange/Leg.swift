@@ -39,6 +39,17 @@ struct Leg: ~Copyable {
   /// Whether a read is worth a system call.
   var isReadable: Bool { mayRead && input == .open }
 
+  /// Whether all that had come when it was last read has been read; if so, the next read waits for an event. Over TLS, which
+  /// does not say whether the socket has more, that is so when nothing of it is held.
+  mutating func rest() -> Bool {
+    if stream.isTLS { mayRead = stream.holdsBytes }
+    return !mayRead
+  }
+
+  /// The end may be behind what was read, or be among what TLS has taken from the socket and not opened yet, of which no event
+  /// will tell.
+  var mayHoldEnd: Bool { mayBeEnding || stream.holdsBytes }
+
   /// Makes the next read a system call, whatever events have told: some may be waiting behind the one being handled.
   mutating func lookAgain() { mayRead = true }
 

@@ -15,11 +15,12 @@ struct SigningBench: ~Copyable {
   ///   - replacement: becomes the connector's body, if it makes one.
   /// - Returns: whether the replacement is to be sent.
   mutating func write(
-    _ plan: Plan, _ head: RequestHead, _ bytes: Span<UInt8>, signer: Signer, body: borrowing Buffer,
+    _ plan: borrowing Plan, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, signer: Signer,
+    token: Token?, body: borrowing Buffer,
     replacement: inout Buffer, time: RequestTime, into output: inout Buffer
   ) throws(EvaluationError) -> Bool {
     defer { patch.forget() }
-    try sign(plan, head, bytes, signer, body, time)
+    try sign(plan, head, bytes, signer, token, body, time)
     replacement.clear()
     if let changed = patch.body { replacement.append(patch.bytes.extracting(changed)) }
     let count = patch.body?.count ?? body.count
@@ -30,7 +31,9 @@ struct SigningBench: ~Copyable {
   }
 
   private mutating func sign(
-    _ plan: Plan, _ head: RequestHead, _ bytes: Span<UInt8>, _ signer: Signer, _ body: borrowing Buffer,
+    _ plan: borrowing Plan, _ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ signer: Signer,
+    _ token: Token?,
+    _ body: borrowing Buffer,
     _ time: RequestTime
   ) throws(EvaluationError) {
     target.clear()
@@ -39,18 +42,23 @@ struct SigningBench: ~Copyable {
     var entropy = RequestEntropy()
     if signer.connector.readsEntropy { entropy = RequestEntropy(nonce: Worker.random(), uuid: Worker.random()) }
     try SigningBench.evaluate(
-      signer, target, place, host: plan.route.authority, bytes, readHeaders, body, time, entropy, into: &patch)
+      signer, token, target, place, host: plan.route.authority, bytes, readHeaders, body, time, entropy,
+      subject: signer.connector.readsSubject ? head.first(.chatelaineSubject)?.value : nil, into: &patch)
   }
 
+  private static let standardSubject = Array(TokenKey.standard.utf8)
+
   private static func evaluate(
-    _ signer: Signer, _ target: borrowing Buffer, _ place: OutgoingTarget, host: [UInt8], _ fields: Span<UInt8>,
+    _ signer: Signer, _ token: Token?, _ target: borrowing Buffer, _ place: OutgoingTarget, host: [UInt8],
+    _ fields: Span<UInt8>,
     _ headers: [Range<Int>?], _ body: borrowing Buffer, _ time: RequestTime, _ entropy: RequestEntropy,
-    into patch: inout Patch
+    subject: Range<Int>?, into patch: inout Patch
   ) throws(EvaluationError) {
-    let nothing: [UInt8] = []
+    let standard = standardSubject
+    let names = subject == nil ? standard.span : fields
     let request = ConnectorRequest(
       block: target.span, method: place.method, path: place.path, query: place.query, fields: fields, headers: headers,
-      host: host.span, body: body.span, subject: nothing.span)
-    try signer.evaluate(request, time: time, entropy: entropy, into: &patch)
+      host: host.span, body: body.span, subject: names.extracting(subject ?? 0..<standard.count))
+    try signer.evaluate(request, token: token, time: time, entropy: entropy, into: &patch)
   }
 }

@@ -3,8 +3,9 @@ import Net
 
 /// A connection to a route's upstream: leased to one exchange at a time, or idle in its route's pool.
 final class UpstreamConnection: EventHandler {
-  var leg: Leg
-  let token: Token
+  /// It calls nothing of ours while it is lent.
+  @safe @exclusivity(unchecked) var leg: Leg
+  let token: Registration
   /// Requests that were sent on it, the current one included.
   private(set) var requests = 0
   /// The uid for which it was made, and which alone uses it.
@@ -13,12 +14,15 @@ final class UpstreamConnection: EventHandler {
   private(set) var exchange: Exchange?
   private unowned let origin: RouteState
 
-  init(_ stream: consuming Stream, token: Token, caller: UInt32, origin: RouteState) {
+  init(_ stream: consuming Stream, token: Registration, caller: UInt32, origin: RouteState) {
     leg = Leg(stream)
     self.token = token
     self.caller = caller
     self.origin = origin
   }
+
+  /// Milliseconds of the loop's clock when it was put back.
+  var idleSince: UInt64 = 0
 
   func lease(to exchange: Exchange) {
     self.exchange = exchange
@@ -32,6 +36,11 @@ final class UpstreamConnection: EventHandler {
     if let exchange { return exchange.advance() }
     origin.check(self)
   }
+
+  /// Whether an idle connection is as good as one that was looked at. The kernel tells of events in their order, so whatever
+  /// had come before the request is handled by now. A connection that waited long is looked at all the same: that is when
+  /// upstreams give them up, and what comes meanwhile would cost a request.
+  func wasQuiet(_ now: UInt64) -> Bool { now - idleSince < 1000 && leg.rest() }
 
   /// Whether an idle connection is still good: nothing may come on it (HTTP.md row 129), not even its end.
   ///

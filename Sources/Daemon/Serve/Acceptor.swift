@@ -9,6 +9,12 @@ enum Entrance: Sendable, Equatable {
   case data(Door)
   /// The CLI's way in.
   case admin
+
+  /// A TCP listener for all routes: there `/-/oauth/` is.
+  var takesBrowsers: Bool {
+    if case .data(.everyone(port: .some)) = self { return true }
+    return false
+  }
 }
 
 /// Who is at the other end, as far as the kernel vouches for it.
@@ -21,7 +27,7 @@ struct Peer: Sendable {
 /// One thread accepts for all: with `SO_REUSEPORT` or `EPOLLEXCLUSIVE` connections pile up on one loop (DESIGN.md §10).
 final class Acceptor: EventHandler, TimerOwner {
   private var listener: Listener?
-  private var token: Token?
+  private var token: Registration?
   private var timer: Timer?
   /// Where it listens.
   let description: String

@@ -17,6 +17,8 @@ final class Crew: Sendable {
   private let bufferedBytes = Atomic<Int>(0)
   private let settings: Lock<Settings>
   private let draining = Lock<Set<Int>>([])
+  /// What metrics tell of tokens: the keeper writes it.
+  let tokens = Lock<TokenReport>(TokenReport())
   private let whenDrained = Lock<(@Sendable () -> Void)?>(nil)
 
   private struct Settings {
@@ -28,6 +30,7 @@ final class Crew: Sendable {
   private struct Shared {
     var keeper: Keeper?
     var addresses: [String] = []
+    var browsersReturn: String?
     var reloadsDone = 0
     var reloadsRefused = 0
   }
@@ -61,8 +64,12 @@ final class Crew: Sendable {
   var addresses: [String] { shared.withLock { $0.addresses } }
   var reloads: (done: Int, refused: Int) { shared.withLock { ($0.reloadsDone, $0.reloadsRefused) } }
 
-  func open(_ keeper: Keeper, _ addresses: [String]) {
+  /// The TCP listener, as printed, that users come back to from a login; nil: there is none.
+  var browsersReturn: String? { shared.withLock { $0.browsersReturn } }
+
+  func open(_ keeper: Keeper, _ addresses: [String], browsersReturn: String? = nil) {
     shared.withLock {
+      $0.browsersReturn = browsersReturn
       $0.keeper = keeper
       $0.addresses = addresses
     }
@@ -90,14 +97,14 @@ final class Crew: Sendable {
   /// Starts `count` loops: the first one's is left to the caller to run, the others have threads of their own.
   func start(_ count: Int, deployment: Deployment) throws(SystemError) -> Worker {
     let first = try Loop()
-    let worker = Worker(index: 0, loop: first, crew: self, deployment: deployment)
+    let worker = Worker(index: 0, of: count, loop: first, crew: self, deployment: deployment)
     members.withLock { $0 = [Member(mailbox: first.mailbox)] }
     for index in 1..<max(count, 1) {
       let born = Lock<Result<Mailbox, SystemError>?>(nil)
       try Thread.start("loop") {
         do throws(SystemError) {
           let loop = try Loop()
-          let worker = Worker(index: index, loop: loop, crew: self, deployment: deployment)
+          let worker = Worker(index: index, of: count, loop: loop, crew: self, deployment: deployment)
           born.signal { $0 = .success(loop.mailbox) }
           withExtendedLifetime(worker) { loop.run() }
         } catch {
@@ -129,6 +136,41 @@ final class Crew: Sendable {
       }
     }
   }
+
+  // MARK: Tokens
+
+  /// Has `body` run with the route's shelf on one loop's thread, or on every one's.
+  func post(shelf key: TokenKey, to index: Int? = nil, _ body: @escaping @Sendable (TokenShelf) -> Void) {
+    for (place, member) in workers.enumerated() where index == nil || index == place {
+      member.post { worker in
+        if let shelf = worker.shelf(of: key.route) { body(shelf) }
+      }
+    }
+  }
+
+  /// Compares a vendor's clock with ours by the `Date` of an answer; a difference is logged when it is new.
+  /// - Returns: seconds by which it is ahead of ours; 0 while they agree.
+  @discardableResult
+  func observe(date: Span<UInt8>, of route: String) -> Int64 {
+    let now = Clock.wallMilliseconds() / 1000
+    let (isNews, seconds) = tokens.withLock { report in
+      var skew = report.skews[route] ?? ClockSkew()
+      let isNews = skew.observe(date: date, now: now)
+      if isNews || report.skews[route] != nil { report.skews[route] = skew }
+      return (isNews, skew.seconds)
+    }
+    if isNews {
+      let text = seconds == 0 ? "they agree again" : "the vendor's is \(seconds) s ahead of ours"
+      log.say(.warning, "clocks differ by more than a minute", ("route", route), ("reason", text))
+    }
+    return seconds
+  }
+
+  /// - Parameter time: milliseconds of the loops' clock.
+  func wakeKeeper(at time: UInt64) { workers.first?.post { $0.wakeKeeper(at: time) } }
+
+  /// No call of our own is begun any more.
+  var isStopping: Bool { whenDrained.withLock { $0 != nil } }
 
   /// Ends the service: `done` is called when the last connection is closed.
   func drain(_ done: @escaping @Sendable () -> Void) {

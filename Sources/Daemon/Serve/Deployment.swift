@@ -12,6 +12,12 @@ final class Deployment: Sendable {
   /// In the order of `snapshot.routes`.
   let tls: [TLS]
   let limits: Configuration.Limits
+  /// What is read of a request whose caller the kernel vouches for.
+  let requestLimits: HTTPLimits
+  /// Of any other: with the room of one read at most 64 KiB a connection are held (HTTP.md I7).
+  let strangerLimits: HTTPLimits
+  let patience: Patience
+  let pool: PoolState<UInt32, UpstreamConnection>.Limits
   /// Certificates and authorities may have changed on disk; after a secret was stored they have not.
   let readsFilesAnew: Bool
 
@@ -29,6 +35,13 @@ final class Deployment: Sendable {
   ) throws(OptionError) {
     self.readsFilesAnew = readsFilesAnew
     limits = configuration.limits
+    requestLimits = HTTPLimits(limits)
+    var strangerLimits = requestLimits
+    strangerLimits.head = min(limits.head, 64 * 1024 - Exchange.headRoom)
+    strangerLimits.fields = min(limits.fields, HTTPLimits.request.fields)
+    self.strangerLimits = strangerLimits
+    patience = Patience(limits)
+    pool = .init(limits)
     var routes: [Route] = []
     for route in configuration.routes {
       guard let connector = catalog[route.connector] else { continue }
@@ -43,8 +56,34 @@ final class Deployment: Sendable {
       return tls
     }
   }
+}
 
-  var requestLimits: HTTPLimits { HTTPLimits(head: limits.head) }
+extension HTTPLimits {
+  init(_ configured: Configuration.Limits) {
+    self.init(head: configured.head, fields: configured.fields, field: configured.field)
+    target = configured.target
+    chunkExtension = configured.chunkExtension
+    chunkExtensions = configured.chunkExtensions
+    trailerFields = configured.trailerFields
+    trailers = configured.trailers
+  }
+}
+
+extension Patience {
+  fileprivate init(_ configured: Configuration.Limits) {
+    head = UInt64(configured.headTime)
+    idle = UInt64(configured.clientIdle)
+    bodyGrace = UInt64(configured.bodyGrace)
+    slowestBody = UInt64(configured.bodyRate)
+  }
+}
+
+extension PoolState.Limits {
+  fileprivate init(_ configured: Configuration.Limits) {
+    self.init()
+    idleTime = UInt64(configured.upstreamIdle)
+    requests = configured.upstreamRequests
+  }
 }
 
 extension Route {
@@ -64,7 +103,8 @@ extension Route {
     settings.upgradesToWebSocket = configured.upgradesWebSocket
     settings.allowsEmptySegments = configured.allowsEmptySegments
     settings.retries = configured.retries
-    settings.missingSecrets = configured.secretNames.filter { stored[$0] == nil }
+    settings.returnTo = configured.returnTo
+    settings.missingSecrets = configured.requiredSecretNames.filter { stored[$0] == nil }
     settings.headers = configured.headers.compactMap { header in
       switch header.value {
       case .literal(let text): Header(name: header.name, value: .literal(Array(text.utf8)))

@@ -10,15 +10,21 @@ import Vault
 /// Owns the store and the configuration in force. All that is slow or rare happens here, one thing at a time, on a thread
 /// of its own: SQLite, scrypt, reading files. Loops only ever see the deployments that it makes.
 actor Keeper {
-  private let executor: ThreadExecutor
+  let executor: ThreadExecutor
+  let crew: Crew
+  let desk: TokenDesk
+  let logins: LoginDesk
   private let vault: Vault
-  private let crew: Crew
   private var setup: Setup
+  private var callsUnderWay = 0
 
   nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }
 
-  init(_ vault: sending Vault, setup: Setup, crew: Crew, executor: ThreadExecutor) {
+  init(_ vault: sending Vault, setup: Setup, deployment: Deployment, crew: Crew, executor: ThreadExecutor) {
     self.vault = vault
+    desk = TokenDesk(vault, crew) { crew.keeper?.call($0, $1) }
+    desk.adopt(deployment)
+    logins = LoginDesk(vault, crew, desk)
     self.setup = setup
     self.crew = crew
     self.executor = executor
@@ -41,9 +47,11 @@ actor Keeper {
     switch (method, path) {
     case ("POST", "/reload"): return await reloadAnswer()
     case ("GET", "/status"): return await status()
+    case ("POST", _) where path.hasPrefix("/tokens/"): return await token(path)
+    case (_, _) where path.hasPrefix("/logins/"): return await login(method, path, body)
     default: break
     }
-    let outcome = AdminService(vault: vault, setup: setup).answer(method: method, path: path, body: body)
+    let outcome = AdminService(vault: vault, setup: setup, desk: desk).answer(method: method, path: path, body: body)
     if outcome.changesSecrets {
       do throws(DeploymentError) {
         try await deploy(setup, readsFilesAnew: false)
@@ -52,6 +60,19 @@ actor Keeper {
       }
     }
     return Answer(status: outcome.status, body: outcome.body)
+  }
+
+  /// Has a token fetched if there is none that is good.
+  private func token(_ path: String) async -> Answer {
+    let names = path.split(separator: "/").dropFirst().map(AdminService.decoded)
+    guard names.count == 2 else { return Answer(status: 404, body: Array("{}".utf8)) }
+    let problem = await withCheckedContinuation { (continuation: CheckedContinuation<Problem?, Never>) in
+      desk.wanted(TokenKey(route: names[0], subject: names[1]), refused: 0) { continuation.resume(returning: $0) }
+    }
+    guard let problem else { return Answer(status: 200, body: Array("{}".utf8)) }
+    return Answer(
+      status: 503,
+      body: AdminService.problem(CommandError(CommandError.Status.unavailable, problem.detail, hint: problem.hint)))
   }
 
   /// Waits until all that was asked is done, and leaves a store whose file is whole by itself.
@@ -64,12 +85,23 @@ actor Keeper {
     isDone.wait { $0 ? () : nil }
   }
 
-  private func checkpoint() {
+  private func checkpoint() async {
+    // Their answers are here; those who asked have yet to take them.
+    let patience = Clock.milliseconds() + 2000
+    while callsUnderWay > 0, Clock.milliseconds() < patience { await Task.yield() }
+    desk.flush()
     do throws(VaultError) {
       try vault.checkpoint()
     } catch {
       crew.log.say(.warning, "the write-ahead log stays beside the store", ("reason", error.message))
     }
+  }
+
+  /// Asks an endpoint of a vendor. The daemon does not end before there is an answer, or certainly none.
+  func ask(_ request: EndpointRequest) async -> Result<EndpointAnswer, EndpointFailure> {
+    callsUnderWay += 1
+    defer { callsUnderWay -= 1 }
+    return await crew.call(request)
   }
 
   // MARK: Deployments
@@ -94,12 +126,12 @@ actor Keeper {
       } catch {
         throw .deployment(error)
       }
-      crew.reloaded(done: true)
       crew.log.say(.info, "reloaded", ("routes", "\(new.configuration.routes.count)"))
+      crew.reloaded(done: true)
       return Answer(status: 200, body: Array("{\"reloaded\":true,\"routes\":\(new.configuration.routes.count)}\n".utf8))
     } catch {
-      crew.reloaded(done: false)
       crew.log.say(.error, "the new configuration is refused, the old one stays in force", ("reason", error.message))
+      crew.reloaded(done: false)
       return Answer(status: 422, body: AdminService.problem(CommandError(error.exitStatus, error.message)))
     }
   }
@@ -159,7 +191,9 @@ actor Keeper {
     let deployment = try Keeper.deployment(of: setup, from: vault, readsFilesAnew: readsFilesAnew)
     // Before waiting: what is asked meanwhile must start from this configuration.
     self.setup = setup
+    desk.adopt(deployment)
     await crew.adopt(deployment)
+    desk.publishReshaped()
     crew.log.set(level: Log.Level(setup.configuration.log.level))
   }
 

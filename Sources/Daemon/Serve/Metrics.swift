@@ -20,6 +20,7 @@ enum Metrics {
     let routes = numbers.sorted { $0.key < $1.key }
     appendExchanges(routes, &text)
     appendUpstreams(routes, &text)
+    crew.tokens.withLock { $0 }.append(to: &text)
   }
 
   private typealias Routes = [(key: String, value: RouteNumbers)]

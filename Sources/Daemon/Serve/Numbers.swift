@@ -46,7 +46,7 @@ struct RouteNumbers: Sendable {
 
 /// Where one loop counts for one route. It outlives deployments, so that what ends after a reload is counted too.
 final class RouteTally {
-  var numbers = RouteNumbers()
+  @safe @exclusivity(unchecked) var numbers = RouteNumbers()
 }
 
 /// What one loop has counted: by route name, with "" for what never found a route.

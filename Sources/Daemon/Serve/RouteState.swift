@@ -13,18 +13,30 @@ final class RouteState: TimerOwner {
   /// Why no request can be served: a secret is missing, or TLS cannot be set up.
   let unusable: Problem?
   let tally: RouteTally
+  /// Where the route's tokens are, if its connector fetches some.
+  let shelf: TokenShelf?
+  /// Each subject has a token of its own: one that somebody logged in for, or one whose request names it.
+  let isPerSubject: Bool
 
   private let signer: Signer?
-  private unowned let worker: Worker
-  private var pool = PoolState<UInt32, UpstreamConnection>()
+  private let loop: Loop
+  private var pool: PoolState<UInt32, UpstreamConnection>
   private var surplus = Buffer()
   private var timer: Timer?
   private var isRetired = false
+  private var nextComparison: UInt64 = 0
+  /// Seconds by which the upstream's clock is ahead of ours; 0 while they agree.
+  private(set) var skew: Int64 = 0
+  /// Milliseconds between two looks at the upstream's clock.
+  private static let comparisonInterval: UInt64 = 10_000
 
   init(_ route: Route, _ settings: Deployment.TLS, worker: Worker) {
     self.route = route
-    self.worker = worker
+    loop = worker.loop
     tally = worker.tally(of: route.name)
+    pool = PoolState(worker.deployment.pool)
+    isPerSubject = route.connector.oauth != nil || route.connector.readsSubject
+    shelf = route.connector.token.map { worker.shelf(of: route.name, $0) }
     var unusable: Problem?
     var signer: Signer?
     if let missing = route.missingSecrets.first {
@@ -55,14 +67,32 @@ final class RouteState: TimerOwner {
   ///   - replacement: becomes the connector's body, if it makes one.
   /// - Returns: whether the replacement is what is to be sent.
   func write(
-    _ head: RequestHead, _ bytes: Span<UInt8>, plan: Plan, body: borrowing Buffer, replacement: inout Buffer,
-    into output: inout Buffer
+    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, plan: borrowing Plan, token: Token?,
+    body: borrowing Buffer,
+    replacement: inout Buffer, on bench: inout SigningBench, into output: inout Buffer
   ) throws(EvaluationError) -> Bool {
     guard let signer else { return false }
     let wall = Clock.wallMilliseconds()
     let time = RequestTime(seconds: wall / 1000, milliseconds: Int(wall % 1000))
-    return try worker.bench.write(
-      plan, head, bytes, signer: signer, body: body, replacement: &replacement, time: time, into: &output)
+    return try bench.write(
+      plan, head, bytes, signer: signer, token: token, body: body, replacement: &replacement, time: time, into: &output)
+  }
+
+  // MARK: The upstream's clock
+
+  /// Looks at an answer's `Date` now and then: who is minutes off is refused signatures without being told why. An answer with
+  /// an `Age` comes from a cache, and is as old as that.
+  func compareClocks(_ head: borrowing ResponseHead, in bytes: borrowing Buffer, _ worker: Worker) {
+    // Who is refused may be so for this alone.
+    guard loop.now >= nextComparison || head.status == 401 || head.status == 403 else { return }
+    nextComparison = loop.now + RouteState.comparisonInterval
+    let bytes = bytes.span
+    var date: Range<Int>?
+    for field in head.fields {
+      if field.id == .date { date = field.value }
+      if field.id == .other, bytes.extracting(field.name).equalsIgnoringCase("age") { return }
+    }
+    if let date { skew = worker.crew.observe(date: bytes.extracting(date), of: route.name) }
   }
 
   // MARK: Connections
@@ -71,7 +101,7 @@ final class RouteState: TimerOwner {
   /// - Parameter caller: whose it is: callers do not share connections (SECURITY.md T4.4).
   func take(for caller: UInt32, now: UInt64) -> UpstreamConnection? {
     while let connection = pool.take(caller, now: now) {
-      if connection.isQuiet(&surplus) {
+      if connection.wasQuiet(now) || connection.isQuiet(&surplus) {
         tally.numbers.reused += 1
         return connection
       }
@@ -86,8 +116,9 @@ final class RouteState: TimerOwner {
   /// Takes back a connection about which nothing is in doubt.
   func giveBack(_ connection: UpstreamConnection, now: UInt64) {
     guard !isRetired else { return close(connection) }
+    connection.idleSince = now
     if let surplus = pool.put(connection, connection.caller, requests: connection.requests, now: now) { close(surplus) }
-    if let expiry = pool.nextExpiry { timer?.set(expiry, in: worker.loop.timers) }
+    if let expiry = pool.nextExpiry { timer?.set(expiry, in: loop.timers) }
   }
 
   /// Something came on a connection that waits: it stays only if that was TLS's own affair.
@@ -99,12 +130,12 @@ final class RouteState: TimerOwner {
 
   func close(_ connection: UpstreamConnection) {
     connection.leg.endOutput()
-    worker.loop.forget(connection.token)
+    loop.forget(connection.token)
   }
 
   func deadlinePassed(_ timer: Timer) {
-    for connection in pool.expire(now: worker.loop.now) { close(connection) }
-    if let expiry = pool.nextExpiry { timer.set(expiry, in: worker.loop.timers) }
+    for connection in pool.expire(now: loop.now) { close(connection) }
+    if let expiry = pool.nextExpiry { timer.set(expiry, in: loop.timers) }
   }
 
   /// Connections that wait.
@@ -113,7 +144,7 @@ final class RouteState: TimerOwner {
   /// A new deployment is in force: nobody else will come for these connections.
   func retire() {
     isRetired = true
-    timer?.cancel(in: worker.loop.timers)
+    timer?.cancel(in: loop.timers)
     timer = nil
     for connection in pool.expire(now: .max) { close(connection) }
   }

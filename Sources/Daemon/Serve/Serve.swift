@@ -33,7 +33,7 @@ enum Serve {
     let doors = try bind(configuration, log)
     do throws(SystemError) {
       let executor = try ThreadExecutor("keeper")
-      let keeper = Keeper(vault, setup: setup, crew: crew, executor: executor)
+      let keeper = Keeper(vault, setup: setup, deployment: deployment, crew: crew, executor: executor)
       let worker = try crew.start(loops, deployment: deployment)
       let floor = try Floor(crew: crew, log: log)
       if !floor.knowsTCPPeers {
@@ -43,12 +43,16 @@ enum Serve {
       let signals = try Signals([SIGTERM, SIGINT, SIGHUP], loop: worker.loop) { number in
         if number == SIGHUP { keeper.reload() } else { stop(worker, acceptors, log) }
       }
-      crew.open(keeper, acceptors.filter { $0.entrance != .admin }.map(\.description))
+      crew.open(
+        keeper, acceptors.filter { $0.entrance != .admin }.map(\.description),
+        browsersReturn: acceptors.first { $0.entrance.takesBrowsers }?.description)
+      keeper.begin()
       log.say(
         .info, "ready", ("version", Version.number), ("listen", crew.addresses.joined(separator: " ")),
         ("routes", "\(configuration.routes.count)"), ("loops", "\(loops)"))
       ServiceManager.tell("READY=1")
       whenReady(crew.addresses)
+      chatelaine_forget_startup_code()
       worker.loop.run()
       withExtendedLifetime((signals, acceptors)) {}
       keeper.settle()

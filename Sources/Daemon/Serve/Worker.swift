@@ -1,5 +1,7 @@
 import Broker
 import Bytes
+import Config
+import Connector
 import Crypto
 import HTTP
 import Net
@@ -7,34 +9,48 @@ import Net
 /// One loop's share of the daemon: its routes at work, its spare exchanges, its counts and the lines it will log.
 ///
 /// Made and used on the loop's thread only. Everything shared is behind `Crew`.
-final class Worker {
+final class Worker: TimerOwner {
   let loop: Loop
   let crew: Crew
   let index: Int
+  /// How many there are of us.
+  private let count: Int
   private(set) var deployment: Deployment
   private(set) var isDraining = false
   var bench = SigningBench()
 
   private var states: [RouteState] = []
   private var spare: [Exchange] = []
+  /// Runs while there are many spare exchanges, or some with room for large bodies: making them anew for each turn would cost
+  /// as much as moving the bytes.
+  private var shrinking: Timer?
+  private static let manySpares = 64
+  private static let mostSpares = 256
+  /// Milliseconds.
+  private static let spareTime: UInt64 = 1000
   private var contexts: [TLSSettings: TLSContext] = [:]
   private var lines = Buffer()
   /// By route name, over all deployments.
   private var tallies: [String: RouteTally] = [:]
   private var nowhere = RouteNumbers()
+  /// The tokens of routes that have some, by route name, over all deployments.
+  private var shelves: [String: TokenShelf] = [:]
+  private var tokenAlarm: Timer?
   private var clients = 0
+  private var calls: [ObjectIdentifier: EndpointCall] = [:]
   private var idPrefix: UInt64
   private var idCount: UInt64 = 0
 
-  init(index: Int, loop: Loop, crew: Crew, deployment: Deployment) {
+  init(index: Int, of count: Int, loop: Loop, crew: Crew, deployment: Deployment) {
     self.index = index
+    self.count = max(count, 1)
     self.loop = loop
     self.crew = crew
     self.deployment = deployment
     idPrefix = Worker.random()
     adopt(deployment)
     loop.context = self
-    loop.afterTurn = { [unowned self] in flushLines() }
+    loop.afterTurn = { self.flushLines() }
   }
 
   /// Bits from the system's cryptographic source.
@@ -57,6 +73,9 @@ final class Worker {
   }
 
   func state(of route: Route) -> RouteState { states[route.index] }
+
+  /// Whether a connection to an upstream may wait for its next request: those that wait leave descriptors for others.
+  var hasRoomToKeep: Bool { loop.registrations * count <= deployment.limits.connections }
 
   /// The context for a route's TLS settings; routes that say the same share one.
   func tlsContext(_ tls: Deployment.TLS) throws(TLSError) -> TLSContext {
@@ -83,7 +102,22 @@ final class Worker {
   func closed(_ client: ClientConnection) {
     clients -= 1
     if client.entrance != .admin { crew.budget.giveBack(for: client.peer.uid) }
-    if isDraining, clients == 0 { drained() }
+    drainedIfQuiet()
+  }
+
+  // MARK: Calls of our own
+
+  /// Token endpoints that are being asked. Their answers are waited for even when the daemon stops: each may bring the only
+  /// refresh token that is still good.
+  func began(_ call: EndpointCall) { calls[ObjectIdentifier(call)] = call }
+
+  func ended(_ call: EndpointCall) {
+    calls[ObjectIdentifier(call)] = nil
+    drainedIfQuiet()
+  }
+
+  private func drainedIfQuiet() {
+    if isDraining, clients == 0, calls.isEmpty { drained() }
   }
 
   /// Lets what is under way finish, and closes what is idle. `Crew.drained` is told when nothing is left.
@@ -96,17 +130,20 @@ final class Worker {
       client.ready([])
       if client.isIdle { client.close() }
     }
-    if clients == 0 { drained() }
+    drainedIfQuiet()
   }
 
   /// Ends what is still under way, with its records: the time for draining is over.
   func abandon() {
     loop.forEachHandler { ($0 as? ClientConnection)?.close() }
+    for call in calls.values { call.abandon() }
   }
 
   /// The process may end right after this.
   private func drained() {
     flushLines()
+    spare = []
+    shrinking?.cancel(in: loop.timers)
     crew.drained(index)
   }
 
@@ -135,7 +172,7 @@ final class Worker {
     case refuse(Problem)
   }
 
-  func decide(_ head: RequestHead, _ bytes: Span<UInt8>, _ client: ClientConnection) -> Verdict {
+  func decide(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ client: ClientConnection) -> Verdict {
     switch client.entrance {
     case .admin:
       // The socket's mode says who may connect; the kernel says who did.
@@ -144,7 +181,7 @@ final class Worker {
       }
       return .admin
     case .data(let door):
-      let caller: Caller = client.peer.uid == crew.ownUID ? .own : .unknown
+      let caller: Caller = knows(client.peer) ? .own : .unknown
       switch deployment.snapshot.plan(head, bytes, door: door, caller: caller) {
       case .forward(let plan): return .forward(plan)
       case .answer(let endpoint): return .answer(endpoint)
@@ -153,14 +190,34 @@ final class Worker {
     }
   }
 
+  private func knows(_ peer: Peer) -> Bool { peer.uid == crew.ownUID }
+
+  /// How much is read of a request before anything is decided.
+  func limits(for peer: Peer?) -> HTTPLimits {
+    peer.map(knows) == true ? deployment.requestLimits : deployment.strangerLimits
+  }
+
   // MARK: Exchanges
 
   func takeExchange() -> Exchange { spare.popLast() ?? Exchange(worker: self) }
 
   func giveBack(_ exchange: Exchange) {
-    guard spare.count < 64 else { return }
+    guard spare.count < Worker.mostSpares, !isDraining else { return }
     exchange.trim()
     spare.append(exchange)
+    if exchange.isLarge || spare.count > Worker.manySpares { shrinkLater() }
+  }
+
+  private func shrinkLater() {
+    let timer = shrinking ?? Timer(owner: self)
+    shrinking = timer
+    timer.set(loop.now + Worker.spareTime, in: loop.timers)
+  }
+
+  /// There was no need of them for a while.
+  func deadlinePassed(_ timer: Timer) {
+    spare.removeFirst(max(spare.count - Worker.manySpares, 0))
+    for exchange in spare where exchange.isLarge { exchange.shrink() }
   }
 
   /// Accounts for bytes of bodies that wait in memory, in all loops together. False when there are too many.
@@ -173,7 +230,7 @@ final class Worker {
 
   // MARK: Counts and lines
 
-  func count(_ record: Record, state: RouteState?, duration: UInt64) {
+  func count(_ record: borrowing Record, state: RouteState?, duration: UInt64) {
     // A refusal may know its route without having got as far as its state.
     if let state = state ?? record.route.flatMap({ deployment.snapshot.route(named: $0) }).map({ self.state(of: $0) }) {
       count(record, duration, in: &state.tally.numbers)
@@ -182,7 +239,7 @@ final class Worker {
     }
   }
 
-  private func count(_ record: Record, _ duration: UInt64, in numbers: inout RouteNumbers) {
+  private func count(_ record: borrowing Record, _ duration: UInt64, in numbers: inout RouteNumbers) {
     numbers.statuses[min(record.status / 100, 5)] += 1
     numbers.took(duration)
     numbers.bytesIn += record.bytesIn
@@ -197,6 +254,33 @@ final class Worker {
     tallies[route] = tally
     return tally
   }
+
+  // MARK: Tokens
+
+  func shelf(of route: String) -> TokenShelf? { shelves[route] }
+
+  /// The shelf of a route at whose tokens its connector now looks so.
+  func shelf(of route: String, _ recipe: TokenRecipe) -> TokenShelf {
+    let shelf = shelves[route] ?? TokenShelf(route: route, worker: self)
+    shelf.recipe = recipe
+    shelves[route] = shelf
+    return shelf
+  }
+
+  /// Has the keeper look at its tokens then, in milliseconds of the loop's clock.
+  func wakeKeeper(at time: UInt64) {
+    let timer = tokenAlarm ?? Timer(owner: TokenAlarm(crew))
+    tokenAlarm = timer
+    timer.set(min(time, timer.deadline), in: loop.timers)
+  }
+
+  private final class TokenAlarm: TimerOwner {
+    let crew: Crew
+    init(_ crew: Crew) { self.crew = crew }
+    func deadlinePassed(_ timer: Timer) { crew.keeper?.tick() }
+  }
+
+  // MARK: Numbers
 
   /// A copy of all that this loop has counted.
   func numbers() -> LoopNumbers {

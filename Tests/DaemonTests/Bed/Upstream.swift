@@ -11,6 +11,7 @@ final class Upstream: Sendable {
   /// What it does about one request whose head has come.
   enum Step: Sendable {
     case send(String)
+    case sendBytes([UInt8])
     /// One byte a segment.
     case drip(String)
     /// One byte at a time, with so many milliseconds behind each.
@@ -141,6 +142,7 @@ final class Upstream: Sendable {
         for step in script(request) {
           switch step {
           case .send(let text): socket.write(text)
+          case .sendBytes(let bytes): socket.write(bytes)
           case .drip(let text): socket.drip(text)
           case .trickle(let text, let pause):
             for byte in text.utf8 where socket.write([byte]) { poll(nil, 0, pause) }

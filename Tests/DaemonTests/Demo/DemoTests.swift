@@ -52,7 +52,8 @@ private func run(_ line: Substring, port: UInt16) throws -> Answer {
     let received = answers.withLock { $0 }
     let secrets = [
       "X-Signature: ", "Authorization: Bearer demo-bearer-token", "Authorization: Basic ", "X-Api-Key: demo-header-key",
-      "key=demo-query-key", "{\"code\":\"PROMO\"}",
+      "key=demo-query-key", "access_token=demo-fetched-token&sign=", "Authorization: Bearer demo-fetched-token",
+      "{\"code\":\"PROMO\"}",
     ]
     #expect(received.count == secrets.count)
     for (answer, secret) in zip(received, secrets) {

@@ -66,12 +66,13 @@ private func clients(_ bed: Bed, _ shape: Shape, loop: Int, _ ask: (Int) -> Stri
 }
 
 extension Fault {
-  /// Milliseconds to wait for an upstream: as long as it takes where it is not waited for in vain.
-  fileprivate var timeout: Int { self == .hang ? 250 : 4000 }
+  /// Milliseconds to wait for an upstream: as long as it takes where it is not waited for in vain, and where it is, as long as a
+  /// slow machine may take.
+  fileprivate var timeout: Int { self == .hang ? 1500 : 4000 }
 }
 
 /// What a client made of an answer, in a few words.
-private func verdict(_ answer: Answer) -> String {
+func verdict(_ answer: Answer) -> String {
   if let problem = answer.problem { return "\(answer.isWhole ? "" : "half a ")problem \(answer.status) \(problem)" }
   if answer.isWhole { return "whole \(answer.status) \(answer.text)" }
   return answer.isDecided ? "broken \(answer.status)" : "hangs"

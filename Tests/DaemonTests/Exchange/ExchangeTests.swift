@@ -272,7 +272,7 @@ func `a body slower than 1 KiB a second is answered with 408 after its ten secon
     guard exchange.requestBody.received == 5000, exchange.bodySince > 0, exchange.upstreamOutput.isEmpty else {
       return nil
     }
-    exchange.bodySince -= Patience.bodyGrace - 1000
+    exchange.bodySince -= Patience().bodyGrace - 1000
     exchange.deadlinePassed()
     let early = exchange.phase == .finishing || exchange.phase == .lingering
     exchange.bodySince -= 1000

@@ -30,6 +30,21 @@ private let hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
   #expect(upstream.connections.count == 2)
 }
 
+@Test func `as many connections are kept as were in use at once`() throws {
+  let gates = (0..<100).map { _ in Lock(false) }
+  let upstream = try Upstream { $0.number == 0 ? [.wait(gates[$0.connection]), .send(hello)] : [.send(hello)] }
+  let bed = try Bed(upstream)
+  let clients = try gates.map { _ in try bed.connect() }
+  for client in clients { client.send(request("GET", "/x")) }
+  upstream.awaitRequests(100)
+  for gate in gates { gate.signal { $0 = true } }
+  for client in clients { #expect(client.answer().text == "hello") }
+  #expect(bed.idle() == 100)
+  for client in clients { client.send(request("GET", "/x")) }
+  for client in clients { #expect(client.answer().text == "hello") }
+  #expect(bed.numbers().dialled == 100)
+}
+
 @Test func `an idle connection that ends, is reset or is spoken on is let go at once`() throws {
   for step in [Upstream.Step.close, .reset, .send("HTTP/1.1 408 Request Timeout\r\n\r\n")] {
     let gate = Lock(false)

@@ -32,14 +32,33 @@ import Testing
   #expect(deployment.tls.count == 2)
   #expect(deployment.tls[0].settings == TLSSettings())
   #expect(deployment.limits.connections == 10_000)
-  #expect(deployment.requestLimits.head == 32 << 10)
+  #expect(deployment.requestLimits == HTTPLimits.request)
+  #expect(deployment.strangerLimits == HTTPLimits.request)
+  #expect(deployment.patience == Patience())
+  #expect(deployment.pool == PoolState.Limits())
+}
+
+@Test func `what a stranger may send stays within 64 KiB, whatever is configured`() throws {
+  let text = """
+    {
+      "version": 1, "store": { "path": "/s", "key": { "file": "/k" } }, "limits": { "head": "1MiB", "fields": 1000 },
+      "routes": {},
+    }
+    """
+  let deployment = try Bed.deployment(text)
+  #expect(deployment.requestLimits.head == 1 << 20)
+  #expect(deployment.strangerLimits.head + Exchange.headRoom == 64 << 10)
+  #expect(deployment.requestLimits.fields == 1000 && deployment.strangerLimits.fields == 100)
 }
 
 @Test func `what a route says arrives where it is read`() throws {
   let text = """
     {
       "version": 1, "store": { "path": "/s", "key": { "file": "/k" } },
-      "limits": { "connections": 7, "connections_per_caller": 3, "head": "4KiB", "buffered": "1MiB" },
+      "limits": { "connections": 7, "connections_per_caller": 3, "head": "4KiB", "buffered": "1MiB", "fields": 5,
+                  "field": "6KiB", "target": "7KiB", "chunk_extension": "8B", "chunk_extensions": "9B", "trailer_fields": 10,
+                  "trailers": "11B", "head_time": "12s", "body_grace": "13s", "body_rate": "14B", "client_idle": "15s",
+                  "upstream_idle": "16s", "upstream_requests": 17 },
       "routes": {
         "a": {
           "connector": "bearer", "upstream": "https://a.example", "hosts": ["Other.example:81"], "cookies": "pass",
@@ -61,7 +80,13 @@ import Testing
   #expect(tls.settings.certificate == "/c.pem")
   #expect(!tls.settings.verifies)
   #expect(tls.key?.span.count == "value-of-a/pem".utf8.count)
-  #expect(deployment.requestLimits.head == 4 << 10)
+  var limits = HTTPLimits(head: 4 << 10, fields: 5, field: 6 << 10)
+  (limits.target, limits.chunkExtension, limits.chunkExtensions) = (7 << 10, 8, 9)
+  (limits.trailerFields, limits.trailers) = (10, 11)
+  #expect(deployment.requestLimits == limits)
+  #expect(deployment.strangerLimits == limits)
+  #expect(deployment.patience == Patience(head: 12_000, idle: 15_000, bodyGrace: 13_000, slowestBody: 14))
+  #expect([deployment.pool.idleTime, UInt64(deployment.pool.requests)] == [16_000, 17])
   #expect(deployment.limits.connectionsPerCaller == 3)
 }
 

@@ -24,8 +24,10 @@ private struct Household {
     let token = Array("stored".utf8)
     _ = try vault.setSecret("r/token", Secret(copying: token.span), now: 1)
     let setup = try Setup.read(path)
-    bed = try Bed(try Keeper.deployment(of: setup, from: vault), upstream)
-    keeper = Keeper(vault, setup: setup, crew: bed.crew, executor: try ThreadExecutor("keeper"))
+    let deployment = try Keeper.deployment(of: setup, from: vault)
+    bed = try Bed(deployment, upstream)
+    keeper = Keeper(
+      vault, setup: setup, deployment: deployment, crew: bed.crew, executor: try ThreadExecutor("keeper"))
   }
 
   private static func configuration(

@@ -1,0 +1,491 @@
+import Broker
+import Bytes
+import Connector
+import Crypto
+import JSON
+import Net
+import Vault
+
+/// All tokens as the keeper has them: for each a machine that decides, and here what it decides is done.
+///
+/// Used on the keeper's thread only. Invariant: a token reaches the loops only when the store has it durably, and one is
+/// asked for only when the store has a note of that.
+final class TokenDesk {
+  private let vault: Vault
+  private let crew: Crew
+  /// Has the call made; its outcome comes back with `answered`.
+  private let call: (Attempt, EndpointRequest) -> Void
+  private var entries: [TokenKey: Entry] = [:]
+  /// Of routes whose connector has tokens, by name.
+  private var offices: [String: TokenOffice] = [:]
+  private var tickets: UInt64 = 0
+  private var reshaped: [TokenKey] = []
+
+  /// What is known of one token.
+  private final class Entry {
+    var machine: TokenMachine
+    var token: Token?
+    /// What it was obtained with: with anything else it is worthless.
+    var identity: [UInt8]
+    /// The endpoint gave it, the store has not taken it yet.
+    var uncommitted: Token?
+    /// Requests whose answers are still to come, those that count no more among them.
+    var callsUnderWay = 0
+    /// What is void now stays in the store.
+    var keepsStored = false
+    /// Why the last attempt failed, in the endpoint's words or ours.
+    var lastError: String?
+    /// When an upstream last refused the token, in milliseconds of the loops' clock.
+    var rejectedAt: Int64?
+    /// Who waits, by the machine's numbers: told nil when there is a token.
+    var waiting: [UInt64: Told] = [:]
+    /// The event that is being handled, and those that it led to.
+    var events: [TokenMachine.Event] = []
+
+    init(_ machine: TokenMachine, identity: [UInt8]) {
+      self.machine = machine
+      self.identity = identity
+    }
+  }
+
+  typealias Told = (Problem?) -> Void
+
+  /// A call under way.
+  struct Attempt: Sendable {
+    var key: TokenKey
+    /// As it was when the attempt began.
+    var office: TokenOffice
+    var way: TokenMachine.Way
+    var generation: Int64
+  }
+
+  init(_ vault: Vault, _ crew: Crew, call: @escaping (Attempt, EndpointRequest) -> Void) {
+    self.vault = vault
+    self.crew = crew
+    self.call = call
+  }
+
+  private var now: Moment { Moment(wall: Clock.wallMilliseconds(), uptime: Int64(Clock.milliseconds())) }
+
+  // MARK: Configuration
+
+  /// Takes over the routes of a deployment. What was obtained with anything that has changed since is void.
+  func adopt(_ deployment: Deployment) {
+    offices = [:]
+    for (route, tls) in zip(deployment.snapshot.routes, deployment.tls) {
+      if let office = TokenOffice(route, tls) { offices[route.name] = office }
+    }
+    for (key, entry) in entries {
+      guard let office = offices[key.route] else {
+        // The store keeps it: a route that was taken out by mistake comes back with its session. So does what is answered
+        // to a request that is under way.
+        close(key, entry)
+        if entry.callsUnderWay == 0 { entries[key] = nil }
+        continue
+      }
+      if let token = entry.token, office.recipe.fieldNames != token.names {
+        // Another connector reads other things of an answer. What is missing now was never asked for.
+        let encoded = token.encoded()
+        entry.token = Token(decoding: encoded.span, generation: token.generation, recipe: office.recipe)
+        if entry.token == nil { entry.identity = [] } else { reshaped.append(key) }
+      }
+      // First, so that nothing is asked for with what is void.
+      if entry.identity != office.identity {
+        entry.identity = office.identity
+        // The store keeps what it was, for the case that the change is undone; a token that takes its place overwrites it.
+        entry.keepsStored = true
+        handle(.credentialsChanged, key, entry)
+        entry.keepsStored = false
+        restore(key, entry, office)
+      }
+      handle(.reconfigured(office.rules), key, entry)
+    }
+  }
+
+  /// Puts tokens on the shelves whose shape a reload has changed: when the loops look at them in the new way.
+  func publishReshaped() {
+    for key in reshaped {
+      if let entry = entries[key], entry.machine.held?.works == true { publish(key, entry) }
+    }
+    reshaped = []
+  }
+
+  /// A change that was undone brings back what it had voided.
+  private func restore(_ key: TokenKey, _ entry: Entry, _ office: TokenOffice) {
+    guard let token = try? office.stored(in: vault, for: key.subject), entry.machine.state == .absent else { return }
+    entry.token = token
+    handle(.restored(TokenDesk.grant(token)), key, entry)
+  }
+
+  private func close(_ key: TokenKey, _ entry: Entry) {
+    crew.post(shelf: key) { $0.remove(key.subject) }
+    answer(Array(entry.waiting.keys), entry, .noTokens(key))
+    crew.tokens.withLock { $0.expiries[key] = nil }
+  }
+
+  /// What there is to know of a token, with what the store has of it; nil where the route has none. Where a session begins
+  /// with a login, one that was never begun is not remembered: its subject is anybody's word.
+  private func entry(_ key: TokenKey, makes: Bool = false) throws(VaultError) -> Entry? {
+    guard let office = offices[key.route] else { return nil }
+    if let entry = entries[key] { return entry }
+    let stored = try vault.token(route: key.route, subject: key.subject)
+    let rotation = try vault.rotations().first { $0.route == key.route && $0.subject == key.subject }
+    guard makes || stored != nil || rotation != nil || office.rules.fetch != .never else { return nil }
+    let last = max(stored?.generation ?? 0, rotation?.generation ?? 0)
+    let entry = Entry(TokenMachine(office.rules, lastGeneration: last), identity: office.identity)
+    entries[key] = entry
+    entry.token = try office.stored(in: vault, for: key.subject)
+    if let token = entry.token { handle(.restored(TokenDesk.grant(token)), key, entry) }
+    if let rotation { handle(.interrupted(at: rotation.started), key, entry) }
+    return entry
+  }
+
+  /// Takes up what the store has: tokens go to the loops, and rotations of which nobody knows the end are tried again.
+  func begin() {
+    do throws(VaultError) {
+      for token in try vault.tokenList() { _ = try entry(TokenKey(route: token.route, subject: token.subject)) }
+      for rotation in try vault.rotations() {
+        _ = try entry(TokenKey(route: rotation.route, subject: rotation.subject))
+      }
+    } catch {
+      crew.log.say(.error, "stored tokens cannot be read", ("reason", error.message))
+    }
+  }
+
+  private static func grant(_ token: Token) -> TokenMachine.Grant {
+    TokenMachine.Grant(
+      generation: token.generation, obtainedAt: token.obtainedAt, expiresAt: token.expiresAt,
+      refreshExpiresAt: token.refreshExpiresAt, canRefresh: token.refreshToken != nil)
+  }
+
+  func office(of route: String) -> TokenOffice? { offices[route] }
+
+  // MARK: What loops tell
+
+  /// Somebody needs a token: a request whose loop has none, or an administrator.
+  /// - Parameters:
+  ///   - refused: the generation that will not do; 0: any will.
+  ///   - told: called exactly once, when the token is on every loop's shelf or there is none to be had.
+  func wanted(_ key: TokenKey, refused: Int64, _ told: @escaping Told) {
+    do throws(VaultError) {
+      guard let entry = try entry(key) else {
+        return told(
+          offices[key.route] == nil ? .noTokens(key) : Problem(.notConnected, key, nil, renewal: renewal(key)))
+      }
+      tickets += 1
+      entry.waiting[tickets] = told
+      handle(.want(tickets, used: refused > 0 ? refused : nil), key, entry)
+    } catch {
+      told(.store(error, route: key.route))
+    }
+  }
+
+  func used(_ key: TokenKey) {
+    if let entry = entries[key] { handle(.used(at: now.uptime), key, entry) }
+  }
+
+  func rejected(_ key: TokenKey, generation: Int64) {
+    guard let entry = entries[key] else { return }
+    crew.log.say(
+      .warning, "the upstream refuses a token", ("route", key.route), ("subject", key.subject),
+      ("generation", "\(generation)"))
+    entry.rejectedAt = now.uptime
+    handle(.rejected(generation), key, entry)
+    // The one before was rejected just now, too: this one stays.
+    if entry.machine.held?.works == true, entry.machine.held?.generation == generation { publish(key, entry) }
+  }
+
+  func tick() {
+    flush()
+    for (key, entry) in entries { handle(.tick, key, entry) }
+  }
+
+  /// Tries the store again where it did not take a token.
+  func flush() {
+    for (key, entry) in entries {
+      guard let token = entry.uncommitted, offices[key.route] != nil, entry.callsUnderWay == 0,
+        (try? store(token, key, entry.identity)) != nil
+      else { continue }
+      entry.uncommitted = nil
+      entry.lastError = nil
+      entry.token = token
+      handle(.obtained(TokenDesk.grant(token)), key, entry)
+    }
+  }
+
+  // MARK: What the endpoint says
+
+  func answered(_ attempt: Attempt, _ result: Result<EndpointAnswer, EndpointFailure>) {
+    let key = attempt.key
+    guard let entry = entries[key] else { return }
+    entry.callsUnderWay -= 1
+    guard let office = offices[key.route], entry.machine.awaits(attempt.generation), entry.identity == office.identity
+    else { return salvage(attempt, result, entry) }
+    switch result {
+    case .failure(let failure):
+      fail(
+        attempt, entry, "the token endpoint gave no answer: \(failure.reason)", isUncertain: failure.wasSent)
+    case .success(let answer): read(answer, attempt, entry, office)
+    }
+  }
+
+  /// The route is gone, or has other credentials now. Where the store still has the token that was renewed, it gets the new
+  /// one: the old one may be spent.
+  private func salvage(_ attempt: Attempt, _ result: Result<EndpointAnswer, EndpointFailure>, _ entry: Entry) {
+    let key = attempt.key
+    defer { if offices[key.route] == nil, entry.callsUnderWay == 0 { entries[key] = nil } }
+    guard case .success(let answer) = result,
+      let stored = try? vault.token(route: key.route, subject: key.subject), stored.identity == attempt.office.identity,
+      stored.generation < attempt.generation
+    else { return }
+    let previous = try? attempt.office.stored(in: vault, for: key.subject)
+    let outcome = attempt.office.recipe.read(
+      status: answer.status, body: answer.body.span, previous: previous, generation: attempt.generation,
+      now: now.seconds, hiding: [])
+    if case .granted(let token) = outcome { try? store(token, key, attempt.office.identity) }
+  }
+
+  private func read(_ answer: EndpointAnswer, _ attempt: Attempt, _ entry: Entry, _ office: TokenOffice) {
+    let moment = now
+    let skew = skew(answer, office)
+    let outcome = office.recipe.read(
+      status: answer.status, body: answer.body.span, previous: entry.token, generation: attempt.generation,
+      now: moment.seconds, hiding: Array(office.route.secrets.values))
+    switch outcome {
+    case .granted(let token):
+      entry.uncommitted = token
+      commit(attempt, entry)
+    case .refused(let message):
+      var text = "the token endpoint refuses (status \(answer.status))"
+      if let message { text += ": " + message }
+      if skew != 0 { text += "; its clock is \(abs(skew)) s \(skew > 0 ? "ahead of" : "behind") ours" }
+      refuse(attempt, entry, text)
+    case .unavailable(let reason): fail(attempt, entry, reason, retryAfter: answer.retryAfter, isUncertain: false)
+    case .malformed(let reason): fail(attempt, entry, reason, isUncertain: true)
+    }
+  }
+
+  /// Seconds by which the endpoint's clock is ahead of ours; 0 while they agree. The route's own is the upstream's.
+  private func skew(_ answer: EndpointAnswer, _ office: TokenOffice) -> Int64 {
+    if answer.isFromUpstream { return crew.observe(date: answer.date.span, of: office.route.name) }
+    var skew = ClockSkew()
+    _ = skew.observe(date: answer.date.span, now: now.seconds)
+    return skew.seconds
+  }
+
+  /// An answer to a login's code. What it grants is stored, and in the loops' hands, when this returns.
+  /// - Parameter shown: what the endpoint was shown, and its words must not repeat.
+  func obtained(
+    _ answer: EndpointAnswer, _ key: TokenKey, shown: [Secret]
+  ) throws(Problem) -> TokenAnswer {
+    guard let office = offices[key.route] else { throw .noTokens(key) }
+    do throws(VaultError) {
+      guard let entry = try entry(key, makes: true) else { return .unavailable("the route is gone") }
+      let outcome = office.recipe.read(
+        status: answer.status, body: answer.body.span, previous: nil,
+        generation: entry.machine.lastGeneration + 1, now: now.seconds,
+        hiding: Array(office.route.secrets.values) + shown)
+      if case .granted(let token) = outcome {
+        try store(token, key, entry.identity)
+        entry.uncommitted = nil
+        entry.lastError = nil
+        entry.token = token
+        handle(.obtained(TokenDesk.grant(token)), key, entry)
+      }
+      return outcome
+    } catch {
+      throw .store(error, route: key.route)
+    }
+  }
+
+  private func store(_ token: Token, _ key: TokenKey, _ identity: [UInt8]) throws(VaultError) {
+    try vault.storeToken(
+      StoredToken(
+        route: key.route, subject: key.subject, generation: token.generation, obtainedAt: token.obtainedAt,
+        expiresAt: token.expiresAt, refreshExpiresAt: token.refreshExpiresAt, identity: identity,
+        payload: token.encoded()), now: now.seconds)
+  }
+
+  private func refuse(_ attempt: Attempt, _ entry: Entry, _ text: String) {
+    var text = text
+    if let interruptedAt = entry.machine.interruptedAt {
+      var time = Buffer()
+      time.appendISO8601(interruptedAt)
+      text += "; rotation interrupted at \(String(time.span)), and the token from before it is not accepted"
+    }
+    end(attempt, entry, text) { $0.refused += 1 }
+    handle(.refused(generation: attempt.generation), attempt.key, entry)
+  }
+
+  /// - Parameter isUncertain: the endpoint may have acted on the request, so that a refresh token may be spent.
+  private func fail(
+    _ attempt: Attempt, _ entry: Entry, _ text: String, retryAfter: Int? = nil, isUncertain: Bool
+  ) {
+    end(attempt, entry, text, keepsNote: isUncertain) { $0.unavailable += 1 }
+    handle(
+      .unavailable(generation: attempt.generation, retryAfter: retryAfter, isUncertain: isUncertain), attempt.key, entry
+    )
+  }
+
+  private func end(
+    _ attempt: Attempt, _ entry: Entry, _ text: String, keepsNote: Bool = false, _ count: (inout TokenCounts) -> Void
+  ) {
+    let key = attempt.key
+    entry.lastError = text
+    crew.tokens.withLock { count(&$0.counts[key.route, default: TokenCounts()]) }
+    crew.log.say(.warning, "no token", ("route", key.route), ("subject", key.subject), ("reason", text))
+    guard !keepsNote else { return }
+    // A note too many costs nothing but a hint that is not needed.
+    try? vault.endRotation(route: key.route, subject: key.subject)
+  }
+
+  /// The store first, then the loops: whoever is served with a token can be sure that it survives a crash.
+  private func commit(_ attempt: Attempt, _ entry: Entry) {
+    // It may have come to an attempt before this one; the machine awaits this one's.
+    guard let token = entry.uncommitted?.numbered(attempt.generation) else { return }
+    let key = attempt.key
+    do throws(VaultError) {
+      try store(token, key, entry.identity)
+    } catch {
+      // It stays at hand: the next attempt begins with the store.
+      return fail(attempt, entry, "the store does not take the token: \(error.message)", isUncertain: true)
+    }
+    entry.uncommitted = nil
+    entry.lastError = nil
+    entry.token = token
+    crew.tokens.withLock { $0.counts[key.route, default: TokenCounts()].granted += 1 }
+    crew.log.say(
+      .info, attempt.way == .fetch ? "token fetched" : "token refreshed", ("route", key.route),
+      ("subject", key.subject), ("generation", "\(token.generation)"),
+      ("expires", token.expiresAt.map { "\($0)" } ?? "never"))
+    handle(.granted(TokenDesk.grant(token)), key, entry)
+  }
+
+  // MARK: What the machine wants
+
+  /// One event after another: what an action leads to waits until the machine's other actions are done.
+  private func handle(_ event: TokenMachine.Event, _ key: TokenKey, _ entry: Entry) {
+    entry.events.append(event)
+    guard entry.events.count == 1 else { return }
+    while let event = entry.events.first {
+      for action in entry.machine.handle(event, now: now, jitter: Worker.random()) { perform(action, key, entry) }
+      entry.events.removeFirst()
+    }
+  }
+
+  private func perform(_ action: TokenMachine.Action, _ key: TokenKey, _ entry: Entry) {
+    switch action {
+    case .begin(let way, let generation):
+      guard let office = offices[key.route] else { return }
+      begin(Attempt(key: key, office: office, way: way, generation: generation), entry)
+    case .publish: publish(key, entry)
+    case .retire: crew.post(shelf: key) { $0.remove(key.subject) }
+    case .resume(let waiters, _): answer(waiters, entry, nil)
+    case .fail(let waiters, let failure):
+      // The token in hand stays, and with it what the upstream says to it.
+      let problem = failure == .stands ? nil : Problem(failure, key, entry.lastError, renewal: renewal(key))
+      answer(waiters, entry, problem)
+    case .wakeAt(let uptime): crew.wakeKeeper(at: UInt64(max(uptime, 0)))
+    case .forget:
+      entry.token = nil
+      entry.uncommitted = nil
+      entry.lastError = nil
+      crew.tokens.withLock { $0.expiries[key] = nil }
+      guard !entry.keepsStored else { return }
+      do throws(VaultError) {
+        _ = try vault.removeToken(route: key.route, subject: key.subject)
+      } catch {
+        crew.log.say(.error, "a token that is void stays in the store", ("route", key.route), ("reason", error.message))
+      }
+    }
+  }
+
+  private func begin(_ attempt: Attempt, _ entry: Entry) {
+    let key = attempt.key
+    guard entry.uncommitted == nil else { return commit(attempt, entry) }
+    let request: EndpointRequest
+    do throws(Problem) {
+      request = try attempt.office.request(attempt.way, for: key.subject, token: entry.token)
+    } catch {
+      return refuse(attempt, entry, error.detail)
+    }
+    do throws(VaultError) {
+      try vault.beginRotation(
+        route: key.route, subject: key.subject, kind: "\(attempt.way)", generation: attempt.generation,
+        now: entry.machine.interruptedAt ?? now.seconds)
+    } catch {
+      return fail(attempt, entry, "the store takes no note: \(error.message)", isUncertain: false)
+    }
+    entry.callsUnderWay += 1
+    call(attempt, request)
+  }
+
+  private func publish(_ key: TokenKey, _ entry: Entry) {
+    guard let token = entry.token, let held = entry.machine.held else { return }
+    crew.tokens.withLock { $0.expiries[key] = token.expiresAt }
+    let deadline = held.end.map { UInt64(max($0.uptime, 0)) } ?? Timer.never
+    // A token that took a refused one's place: where it is refused as well, that is the upstream's last word.
+    let stands = entry.rejectedAt.map { UInt64($0) + TokenShelf.replacementInterval } ?? 0
+    crew.post(shelf: key) { $0.put(token, for: key.subject, deadline: deadline, stands: stands) }
+  }
+
+  /// The command that begins a session anew.
+  private func renewal(_ key: TokenKey) -> String {
+    if let office = offices[key.route], office.rules.fetch != .never {
+      return "chatelaine secret set, with the refresh token of a new login"
+    }
+    return "chatelaine login \(key.subject == TokenKey.standard ? key.route : "\(key.route) --subject \(key.subject)")"
+  }
+
+  private func answer(_ waiters: [UInt64], _ entry: Entry, _ problem: Problem?) {
+    for waiter in waiters { entry.waiting.removeValue(forKey: waiter)?(problem) }
+  }
+
+  // MARK: For people
+
+  /// All that are known or stored, as JSON.
+  /// - Parameter route: only this one's.
+  func list(route: String? = nil) throws(VaultError) -> [UInt8] {
+    for token in try vault.tokenList() { _ = try entry(TokenKey(route: token.route, subject: token.subject)) }
+    var text = Buffer()
+    text.appendArrayStart()
+    let known = entries.filter {
+      $0.value.token != nil || $0.value.machine.state != .absent || $0.value.lastError != nil
+    }
+    let shown = known.filter { route == nil || $0.key.route == route }
+    for (key, entry) in shown.sorted(by: { ($0.key.route, $0.key.subject) < ($1.key.route, $1.key.subject) }) {
+      TokenLine(
+        key: key, state: "\(entry.machine.state.label)", obtained: entry.token?.obtainedAt,
+        expires: entry.token?.expiresAt, generation: entry.token?.generation, lastError: entry.lastError
+      ).append(to: &text)
+    }
+    text.appendArrayEnd()
+    return Array(text.span)
+  }
+
+  /// Forgets a token. False if there is none.
+  func drop(_ key: TokenKey) throws(VaultError) -> Bool {
+    guard let entry = try entry(key) else { return try vault.removeToken(route: key.route, subject: key.subject) }
+    let isKnown = entry.token != nil || entry.machine.state != .absent
+    // First: what stays in the store would come back with the next start.
+    let wasStored = try vault.removeToken(route: key.route, subject: key.subject)
+    handle(.dropped, key, entry)
+    return isKnown || wasStored
+  }
+}
+
+extension TokenMachine.State {
+  /// As people read it.
+  var label: String {
+    switch self {
+    case .absent: "absent"
+    case .fetching: "fetching"
+    case .fresh: "fresh"
+    case .due: "due"
+    case .refreshing: "refreshing"
+    case .backingOff: "backing_off"
+    case .refused: "refused"
+    case .reauthorizationRequired: "reauthorization_required"
+    }
+  }
+}
