@@ -2,13 +2,16 @@
 
 import json
 import os
+import signal
 
 import pytest
 
 from harness.authority import Authority
+from harness.clock import Clock, compile_clock
 from harness.daemon import BIN, TOP, House, free_port
 from harness.upstream import Upstream
-from secrets_used import SECRETS, VECTOR_SECRETS
+from harness.vendor_stage import VendorStage, fill_in
+from secrets_used import SECRETS, VECTOR_SECRETS, leaks_of
 
 
 # What a person's environment may hold that would change what the clients here do.
@@ -16,6 +19,12 @@ for name in list(os.environ):
     if name.lower().endswith("_proxy") or name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR",
                                                    "CHATELAINE_CONFIG", "CREDENTIALS_DIRECTORY"):
         del os.environ[name]
+
+
+# What nohup, or a shell in the background, has ignored would be ignored by all that is started here.
+for number in signal.SIGHUP, signal.SIGINT, signal.SIGQUIT:
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def pytest_sessionstart(session):
@@ -103,6 +112,45 @@ def house(build, upstream):
     house.write()
     with house:
         yield house
+
+
+@pytest.fixture(scope="session")
+def clock_library(tmp_path_factory):
+    return compile_clock(tmp_path_factory.mktemp("clock"))
+
+
+@pytest.fixture
+def staged(build, authority, clock_library, tmp_path):
+    """Puts a daemon before a vendor: `staged(vendor, connector, …)`, with one route `r`, or `staged(vendor, routes={…})`.
+
+    At the end nothing that the vendor gave out, and no stored secret, may stand in anything that the daemon said or stored.
+    """
+    stages = []
+
+    def make(vendor, connector=None, options=None, secrets=None, routes=None, start=True, more=None, **top_level):
+        upstream = Upstream(authority.server_context(), backlog=1024)
+        clock = Clock(clock_library, tmp_path / f"clock-{len(stages)}")
+        if routes is None:
+            routes = {"r": {"connector": connector, "options": dict(options or {}), "secrets": secrets or {}, **(more or {})}}
+        house = build(fill_in(routes, upstream), **top_level)
+        vendor.now = clock.now
+        stage = VendorStage(house, upstream, vendor, clock)
+        stage.answering = upstream.answering(vendor)
+        stage.seen = stage.answering.__enter__()
+        stages.append(stage)
+        return stage.start() if start else stage
+
+    yield make
+    try:
+        for stage in stages:
+            stage.house.stop()
+            stage.answering.__exit__(None, None, None)
+            canaries = [*stage.vendor.every_secret(), *(secret for secret in SECRETS.values() if len(secret) >= 12)]
+            assert not leaks_of(canaries, stage.came_out())
+    finally:
+        for stage in stages:
+            stage.house.remove()
+            stage.upstream.close()
 
 
 @pytest.fixture

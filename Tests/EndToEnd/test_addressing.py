@@ -42,19 +42,19 @@ def test_our_own_hosts_are_accepted(house, seen, host):
 
 
 @pytest.mark.parametrize("elsewhere", ["evil.example", "api.codegate.test:8443", "127.0.0.1:1"])
-def test_absolute_form_reaches_only_a_routes_authority(house, seen, elsewhere):
+def test_row_028_absolute_form_reaches_only_a_routes_authority(house, seen, elsewhere):
     """Row 28."""
     problem(house.exchange("GET", f"http://{elsewhere}/codegate/x", host=elsewhere), "misdirected")
     seen.none()
 
 
-def test_absolute_form_to_the_listener_itself_is_the_path_prefix(house, seen):
+def test_row_026_absolute_form_to_the_listener_itself_is_the_path_prefix(house, seen):
     """Row 26."""
     assert house.exchange("GET", f"{house.url}/codegate/x?y=z").status == 200
     assert seen.only().target == b"/x?y=z"
 
 
-def test_in_absolute_form_the_target_wins_over_host(house, upstream, seen):
+def test_row_027_in_absolute_form_the_target_wins_over_host(house, upstream, seen):
     """Row 27: and neither of them decides where the request goes."""
     response = house.exchange("GET", "http://api.codegate.test/x", host="evil.example")
     assert response.status == 200
@@ -71,7 +71,7 @@ def test_another_scheme_in_absolute_form_is_malformed(house, seen):
     seen.none()
 
 
-def test_connect_is_refused_and_says_why(house, seen):
+def test_row_022_connect_is_refused_and_says_why(house, seen):
     """Row 22: what comes after it is discarded."""
     with house.wire() as wire:
         wire.send(b"CONNECT api.codegate.test:443 HTTP/1.1\r\nHost: api.codegate.test:443\r\n\r\n"

@@ -41,7 +41,7 @@ def test_pipelined_requests_are_answered_in_order(house, seen):
     assert answers == [f"/{number}" for number in range(10)]
 
 
-def test_a_pipelined_request_waits_for_the_answer_before_it(house, upstream):
+def test_row_108_a_pipelined_request_waits_for_the_answer_before_it(house, upstream):
     """The second one does not reach the upstream while the first is unanswered."""
     release = threading.Event()
 
@@ -77,7 +77,7 @@ def test_close_is_honoured(house, seen):
         assert wire.ended()
 
 
-def test_a_client_that_half_closes_gets_its_answer(house, seen):
+def test_row_110_a_client_that_half_closes_gets_its_answer(house, seen):
     """Row 110. Who it is was asked when it was accepted, and only a whole connection has an answer to that (T1.3)."""
     with house.wire() as wire:
         assert wire.exchange("GET", "/-/livez").status == 200
@@ -88,7 +88,7 @@ def test_a_client_that_half_closes_gets_its_answer(house, seen):
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_http_1_0_gets_a_plain_answer_and_the_end(house, upstream, route):
+def test_row_014_http_1_0_gets_a_plain_answer_and_the_end(house, upstream, route):
     """Row 14: no chunked framing to a client that does not know it, even when the upstream uses it."""
 
     def chunked(exchange):
@@ -116,7 +116,7 @@ def test_http_1_0_needs_a_host_too(house, seen):
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_expect_continue_is_answered_by_the_daemon(house, seen, route):
+def test_row_105_expect_continue_is_answered_by_the_daemon(house, seen, route):
     with house.wire() as wire:
         wire.request("POST", f"/{route}/x", [("Expect", "100-continue"), ("Content-Length", "5")])
         interim = wire.head()
@@ -128,7 +128,7 @@ def test_expect_continue_is_answered_by_the_daemon(house, seen, route):
     assert arrived.body == b"hello"
 
 
-def test_a_body_that_is_refused_is_not_asked_for(house, seen):
+def test_row_105_a_body_that_is_refused_is_not_asked_for(house, seen):
     with house.wire() as wire:
         wire.request("POST", "/nowhere/x", [("Expect", "100-continue"), ("Content-Length", "5")])
         problem(wire.body(wire.head()), "unknown_route")
@@ -183,7 +183,7 @@ def test_an_answer_without_a_body_ends_with_its_head(house, upstream, status):
     assert len({exchange.connection.index for exchange in seen.all}) == 1
 
 
-def test_early_hints_are_passed_on(house, upstream):
+def test_row_121_early_hints_are_passed_on(house, upstream):
     """Row 121: 103 goes to the client, 100 does not."""
 
     def hinted(exchange):

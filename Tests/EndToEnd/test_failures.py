@@ -205,7 +205,7 @@ STALE = {"closed": lambda connection: connection.close(), "reset": lambda connec
 
 @pytest.mark.parametrize("how", STALE)
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_get_on_a_stale_connection_is_sent_once_more(broken, upstream, how, method):
+def test_row_134_a_get_on_a_stale_connection_is_sent_once_more(broken, upstream, how, method):
     upstream.drop_idle()
     with upstream.answering(close_the_second(STALE[how])) as seen:
         for number in range(2):
@@ -217,7 +217,7 @@ def test_a_get_on_a_stale_connection_is_sent_once_more(broken, upstream, how, me
 @pytest.mark.parametrize("how", STALE)
 @pytest.mark.parametrize("method, body", [("POST", None), ("POST", BODY), ("PUT", BODY), ("DELETE", None)])
 @pytest.mark.parametrize("route", ["once", "twice-signed"])
-def test_another_method_that_was_written_to_a_stale_connection_is_not(broken, upstream, route, method, body, how):
+def test_row_134_another_method_that_was_written_to_a_stale_connection_is_not(broken, upstream, route, method, body, how):
     """A byte of it was written: nobody knows what the upstream did with it, though we could send it again."""
     upstream.drop_idle()
     with upstream.answering(close_the_second(STALE[how])) as seen:
@@ -272,7 +272,7 @@ def test_an_end_that_comes_in_one_segment_with_the_answer_is_seen(broken, upstre
 
 
 @pytest.mark.parametrize("method, body", [("GET", None), ("POST", BODY)])
-def test_a_fresh_connection_that_breaks_is_not_tried_again(broken, upstream, method, body):
+def test_row_134_a_fresh_connection_that_breaks_is_not_tried_again(broken, upstream, method, body):
     upstream.drop_idle()
     with upstream.answering(lambda exchange: exchange.body and None or exchange.connection.reset()) as seen:
         response = broken.exchange(method, "/once/x", body=body)

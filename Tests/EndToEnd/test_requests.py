@@ -38,7 +38,7 @@ def test_fields_arrive_as_they_were_sent(house, upstream, seen):
         "X-Method-Override", "X-Original-URL", "X-Rewrite-URL", "X-Named-By-Connection",
     ],
 )
-def test_this_field_never_goes_upstream(house, seen, field):
+def test_row_101_and_103_this_field_never_goes_upstream(house, seen, field):
     """T2.5, T3.4, rows 101 and 103."""
     fields = [(field, "trailers" if field == "TE" else "planted")]
     if field == "X-Named-By-Connection":
@@ -54,14 +54,14 @@ def test_the_callers_authorization_never_goes_upstream(house, seen):
     assert seen.only().values("Authorization") == []
 
 
-def test_a_named_field_of_the_connectors_cannot_be_removed(house, seen):
+def test_row_101_a_named_field_of_the_connectors_cannot_be_removed(house, seen):
     """Row 101, T3.5."""
     with house.wire() as wire:
         problem(wire.exchange("GET", "/codegate/x", [("Connection", "close, X-Signature")]), "malformed_request")
     seen.none()
 
 
-def test_an_underscore_does_not_smuggle_a_connectors_field(house, seen):
+def test_row_054_an_underscore_does_not_smuggle_a_connectors_field(house, seen):
     """Row 54."""
     with house.wire() as wire:
         assert wire.exchange("GET", "/codegate/x", [("X_API_Key", "mine")]).status == 400
@@ -94,7 +94,7 @@ def test_a_method_that_the_route_does_not_allow_is_a_405(house, seen, method):
     seen.none()
 
 
-def test_a_chunked_upload_streams_as_chunks_of_our_own(house, seen):
+def test_row_100_a_chunked_upload_streams_as_chunks_of_our_own(house, seen):
     """Row 100: extensions and trailers stay here."""
     with house.wire() as wire:
         wire.request("POST", "/bearer/x", [("Transfer-Encoding", "chunked")],
@@ -105,7 +105,7 @@ def test_a_chunked_upload_streams_as_chunks_of_our_own(house, seen):
     assert b";" not in arrived.raw_body and b"X-Trailer" not in arrived.connection.received
 
 
-def test_a_chunked_upload_to_a_connector_that_reads_it_gets_a_length(house, seen):
+def test_row_100_a_chunked_upload_to_a_connector_that_reads_it_gets_a_length(house, seen):
     with house.wire() as wire:
         wire.request("POST", "/codegate/x", [("Transfer-Encoding", "chunked")], b"3\r\none\r\n4\r\n two\r\n0\r\n\r\n")
         assert wire.response().status == 200
@@ -196,7 +196,7 @@ def test_a_broken_chunk_reaches_no_upstream_as_a_whole_body(house, upstream):
     assert ends == ["cut"]
 
 
-def test_tls_on_the_plain_port_is_closed_without_a_word(house, seen):
+def test_row_012_tls_on_the_plain_port_is_closed_without_a_word(house, seen):
     """Row 12."""
     with house.wire() as wire:
         wire.send(bytes.fromhex("160301020001fc0303") + bytes(512))

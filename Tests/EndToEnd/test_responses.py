@@ -61,7 +61,7 @@ def test_a_redirect_elsewhere_passes_unchanged(house, upstream):
     assert (response.status, response.value("Location")) == (307, elsewhere)
 
 
-def test_a_body_that_ends_by_close_notify_is_complete(house, upstream):
+def test_row_126_a_body_that_ends_by_close_notify_is_complete(house, upstream):
     """Row 126."""
 
     def answer(exchange):
@@ -106,7 +106,7 @@ def _reset(exchange):
 
 
 @pytest.mark.parametrize("script", [_close_without_notify, _cut_length, _cut_chunked, _broken_chunk, _reset])
-def test_an_answer_that_was_cut_short_is_never_passed_off_as_whole(house, upstream, script):
+def test_row_126_and_127_an_answer_that_was_cut_short_is_never_passed_off_as_whole(house, upstream, script):
     """Rows 126 and 127: no final chunk, and not all of the promised length."""
     with upstream.answering(script), house.wire() as wire:
         wire.request("GET", "/bearer/x")
@@ -127,7 +127,7 @@ UNFRAMED = {
 
 
 @pytest.mark.parametrize("way", UNFRAMED)
-def test_an_http_1_0_client_sees_a_reset_where_an_answer_was_cut_short(house, upstream, way):
+def test_row_126_and_127_an_http_1_0_client_sees_a_reset_where_an_answer_was_cut_short(house, upstream, way):
     """Rows 126 and 127: it takes the end of the connection for the end of the answer."""
     fields, cut = UNFRAMED[way]
     received = threading.Event()
@@ -175,7 +175,7 @@ def test_an_upstream_that_does_not_speak_http_is_a_502(house, upstream, answer):
         assert len(seen.all) == 1
 
 
-def test_surplus_bytes_after_an_answer_reach_nobody(house, upstream):
+def test_row_128_surplus_bytes_after_an_answer_reach_nobody(house, upstream):
     """Rows 124 and 128: that upstream connection is not used again."""
 
     def surplus(exchange):

@@ -2,7 +2,7 @@
 
 STATUS = {
     "malformed_request": 400, "head_too_large": 431, "uri_too_long": 414, "body_too_large": 413, "length_required": 411,
-    "request_timeout": 408,
+    "request_timeout": 408, "expectation_failed": 417, "not_implemented": 501, "version_not_supported": 505,
     "unknown_route": 404, "misdirected": 421, "method_not_supported": 405,
     "caller_unknown": 401, "caller_not_allowed": 403, "browser_refused": 403,
     "secret_missing": 424, "not_connected": 424, "reauthorization_required": 424,

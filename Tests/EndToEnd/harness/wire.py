@@ -56,6 +56,9 @@ class Wire:
     def __exit__(self, *_):
         self.sock.close()
 
+    def fileno(self):
+        return self.sock.fileno()
+
     def send(self, data):
         self.sock.sendall(data)
 
