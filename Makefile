@@ -10,7 +10,11 @@ BIN := .build/release/chatelaine
 RESULTS := .build/results
 SWIFT_FILES := Sources Tests Package.swift
 
-.PHONY: help build demo test test-unit test-e2e fuzz mutants sanitize install format lint clean
+# Swift tests at a time. With all at once, one that suspends waits for every other one before it goes on: longer than
+# connections may be idle.
+export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH ?= 4
+
+.PHONY: help build demo test test-unit test-e2e fuzz mutants sanitize sanitize-thread sanitize-address soak budget bench install format lint clean
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,19 +39,36 @@ test-e2e: build ## the daemon as users run it, against a recording upstream
 	@mkdir -p $(RESULTS)
 	CHATELAINE_BIN=$(abspath $(BIN)) .venv/bin/python -m pytest Tests/EndToEnd --junitxml=$(RESULTS)/e2e.xml $(PYTEST_ARGS)
 
+soak: build ## tokens that live for seconds, reloads and faults, for SOAK_SECONDS (20 minutes)
+	@.ci/need test
+	SOAK_SECONDS=$${SOAK_SECONDS:-1200} CHATELAINE_BIN=$(abspath $(BIN)) .venv/bin/python -m pytest Tests/EndToEnd/test_soak.py -s
+
 fuzz: ## every parser under libFuzzer and AddressSanitizer, FUZZ_SECONDS each
 	@.ci/need build
 	Tests/Fuzz/run $(FUZZ_TARGETS)
 
-sanitize: ## the Swift tests under ThreadSanitizer, then under AddressSanitizer
+sanitize: sanitize-thread sanitize-address ## the Swift tests under ThreadSanitizer, then under AddressSanitizer
+
+sanitize-thread:
 	@.ci/need build
 	SWIFT_BACKTRACE=enable=no swift test --disable-xctest --sanitize thread --scratch-path .build/thread
+
+sanitize-address:
+	@.ci/need build
 	# No leaks: Swift shifts the pointers of objects that are weakly referenced, so LeakSanitizer takes what they hold for lost.
 	SWIFT_BACKTRACE=enable=no ASAN_OPTIONS=detect_leaks=0 swift test --disable-xctest --sanitize address --scratch-path .build/address
 
 mutants: ## plant bugs one by one and see each of them found
 	@.ci/need build
 	Tests/Mutants/run
+
+budget: build ## allocations and system calls per request, against benchmarks/budget.json
+	@.ci/need budget
+	CHATELAINE_BIN=$(abspath $(BIN)) benchmarks/budget
+
+bench: build ## beside HAProxy and nginx, see docs/PERFORMANCE.md; BENCH_ARGS=--quick for less than a minute
+	@.ci/need bench
+	CHATELAINE_BIN=$(abspath $(BIN)) benchmarks/run $(BENCH_ARGS)
 
 install: ## binary, unit and example configuration below DESTDIR and PREFIX
 	@test -x $(BIN) || $(MAKE) build

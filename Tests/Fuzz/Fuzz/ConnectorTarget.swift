@@ -33,7 +33,16 @@ private func file(around expression: [UInt8]) -> [UInt8] {
 private func work(_ connector: Connector, _ source: [UInt8]) {
   let secret = Array(Sample.canary.utf8)
   let secrets = Dictionary(connector.secrets.map { ($0.name, Secret(copying: secret.span)) }) { first, _ in first }
-  let options = Dictionary(connector.options.map { ($0.name, $0.defaultValue ?? "X-Opt") }) { first, _ in first }
+  var options: [String: String] = [:]
+  for option in connector.options { options[option.name] = option.defaultValue ?? option.values.first ?? "X-Opt" }
+  if (try? connector.targets(options: options)) == nil {
+    for request in connector.endpoints {
+      if let option = request.locationOption { options[option] = "https://a.example.com/t" }
+    }
+  }
+  let token = connector.token.flatMap { madeToken(for: $0) }
+  if let recipe = connector.token { ask(recipe, secrets, options, token, source) }
+  if let oauth = connector.oauth { logIn(oauth, secrets, options, source) }
   guard let signer = try? Signer(connector: connector, secrets: secrets, options: options, route: "f") else { return }
   let block = Array("POST/a/b%20c?x=1&y=a+b&x=%C3%A9".utf8)
   let fields = Array("v1".utf8)
@@ -48,7 +57,7 @@ private func work(_ connector: Connector, _ source: [UInt8]) {
   for _ in 0..<2 {
     var patch = Patch()
     do {
-      try signer.evaluate(request, time: time, entropy: RequestEntropy(nonce: 1, uuid: 2), into: &patch)
+      try signer.evaluate(request, token: token, time: time, entropy: RequestEntropy(nonce: 1, uuid: 2), into: &patch)
     } catch {
       require(first == nil, "the second time differs: \(shown(source))")
       break
@@ -65,7 +74,83 @@ private func work(_ connector: Connector, _ source: [UInt8]) {
     require(first == nil || first == parts, "the second time differs: \(shown(source))")
     first = parts
   }
-  for step in signer.explain(request, time: time, entropy: RequestEntropy(nonce: 1, uuid: 2)).steps {
-    require(!(step.shown ?? "").contains(Sample.canary), "\(shown(source)) shows a secret: \(step)")
+  for token in [token, nil] {
+    for step in signer.explain(request, token: token, time: time, entropy: RequestEntropy(nonce: 1, uuid: 2)).steps {
+      require(!(step.shown ?? "").contains(Sample.canary), "\(shown(source)) shows a secret: \(step)")
+    }
+  }
+}
+
+/// A browser is sent to a URL without the code verifier, and its code is exchanged by a request that can be sent.
+private func logIn(
+  _ oauth: OAuthRecipe, _ secrets: [String: Secret], _ options: [String: String], _ source: [UInt8]
+) {
+  let verifier = "v3rifier-\(String(repeating: "x", count: 40))"
+  var login = OAuthLogin(
+    state: "s&+ =%\u{e9}", redirectURI: oauth.redirectURI(options: options) ?? "https://a.example.com/cb",
+    scope: oauth.scope(options: options), verifier: Secret(copying: Array(verifier.utf8).span))
+  let time = RequestTime(seconds: 1_767_225_600)
+  let url = try? oauth.authorizationURL(
+    login, secrets: secrets, options: options, route: "f", subject: "alice", upstream: "https://api.example.com/b",
+    time: time, entropy: RequestEntropy(nonce: 1, uuid: 2))
+  if let url {
+    require(url.hasPrefix("http") && url.utf8.allSatisfy { 0x21...0x7E ~= $0 }, "\(shown(source)) sends to \(url)")
+    require(!url.contains(verifier) && url.contains("s%26%2B+%3D%25%C3%A9"), "\(shown(source)) sends to \(url)")
+  }
+  login.code = Secret(copying: Array("c".utf8).span)
+  let made = try? oauth.exchange.prepare(
+    secrets: secrets, options: options, route: "f", subject: "alice", token: nil, login: login,
+    host: "api.example.com", basePath: "/b", time: time, entropy: RequestEntropy(nonce: 1, uuid: 2))
+  if let made { requireSendable(made, source) }
+}
+
+private func requireSendable(_ made: PreparedTokenRequest, _ source: [UInt8]) {
+  let target = Array(made.target.span)
+  require(target.first == 0x2F && target.allSatisfy { 0x21...0x7E ~= $0 }, "\(shown(source)) asks \(shown(target))")
+  for header in made.headers {
+    require(
+      Plain.isToken(Array(header.name.utf8)) && isFieldValue(header.value.span), "\(shown(source)): \(header.name)")
+  }
+}
+
+/// The canary in every field, as the store would give it back.
+private func madeToken(for recipe: TokenRecipe) -> Token? {
+  var bytes: [UInt8] = [1] + Array(repeating: 0, count: 24)
+  for name in recipe.fieldNames {
+    bytes += [UInt8(name.utf8.count)] + Array(name.utf8)
+    bytes += [0, 0, 0, UInt8(Sample.canary.utf8.count)] + Array(Sample.canary.utf8)
+  }
+  let token = Token(decoding: bytes.span, generation: 1, recipe: recipe)
+  require(token.map { Array($0.encoded().span) == bytes } ?? false, "a token does not survive the store")
+  return token
+}
+
+/// Its requests can be sent as they are, and what an endpoint says never shows what it was sent.
+private func ask(
+  _ recipe: TokenRecipe, _ secrets: [String: Secret], _ options: [String: String], _ token: Token?, _ source: [UInt8]
+) {
+  let time = RequestTime(seconds: 1_767_225_600)
+  for request in recipe.requests {
+    let made = try? request.prepare(
+      secrets: secrets, options: options, route: "f", subject: "alice", token: token, host: "api.example.com",
+      basePath: "/b", time: time, entropy: RequestEntropy(nonce: 1, uuid: 2))
+    if let made { requireSendable(made, source) }
+  }
+  let canary = Sample.canary
+  let words =
+    #""error":"\#(canary)","error_description":"a\u0000\#(canary)b","message":"\#(canary)","msg":"\#(canary)""#
+  let grant = #""access_token":"a.eyJhIjoxfQ.c","expires_in":60,"refresh_token":"r","code":0"#
+  for status in [200, 400] {
+    for body in ["{\(words)}", "{\(grant),\"data\":{\(grant)}}", "{\(grant),\(words)}"] {
+      let answer = recipe.read(
+        status: status, body: Array(body.utf8).span, previous: token, generation: 2, now: time.seconds,
+        hiding: Array(secrets.values))
+      switch answer {
+      case .granted(let token): require((token.expiresAt ?? .max) > time.seconds, "\(shown(source)): dead on arrival")
+      case .refused(let message): require(!(message ?? "").contains(canary), "\(shown(source)): \(message ?? "")")
+      case .unavailable(let message), .malformed(let message):
+        require(!message.contains(canary), "\(shown(source)): \(message)")
+      }
+    }
   }
 }

@@ -62,7 +62,7 @@ private func checkPlainly(_ head: ResponseHead, _ input: [UInt8], _ isHEAD: Bool
   guard let framing = plain.framing(isHTTP10: head.minorVersion == 0) else {
     fatalError("broken: the framing is in doubt: \(shown(input))")
   }
-  let hasNoBody = head.status < 200 || head.status == 204 || head.status == 304 || isHEAD
+  let hasNoBody = head.status < 200 || [204, 205, 304].contains(head.status) || isHEAD
   require(head.framing == (hasNoBody ? .none : framing == .none ? .untilClose : framing), "framing of \(shown(input))")
 }
 
@@ -78,7 +78,8 @@ private func checkPassedOn(_ head: ResponseHead, _ input: [UInt8], _ plan: Plan,
   }
   require(again.status == head.status && again.byteCount == written.count, "\(shown(written))")
   require(again.framing == framing || framing == .none && isHEAD, "\(shown(written)) is framed otherwise than was said")
-  require(again.contentLength == (head.status == 204 ? nil : head.contentLength), "the length in \(shown(written))")
+  let length = head.status == 204 ? nil : head.status == 205 ? 0 : head.contentLength
+  require(again.contentLength == length, "the length in \(shown(written))")
   require(closes || again.wantsClose == (again.framing == .untilClose), "\(shown(written))")
   for field in again.fields {
     let name = Plain.lowered(written[field.name])
