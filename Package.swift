@@ -19,7 +19,7 @@ func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target 
 /// Tests read vectors and may trap on purpose; they are not held to strict memory safety.
 func tests(_ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
   .testTarget(
-    name: name + "Tests", dependencies: [.init(stringLiteral: name)] + dependencies, exclude: exclude,
+    name: name + "Tests", dependencies: [.init(stringLiteral: name), "Support"] + dependencies, exclude: exclude,
     swiftSettings: common)
 }
 
@@ -46,6 +46,8 @@ let package = Package(
       ["Bytes", "JSON", "HTTP", "Crypto", "Connector", "Config", "Broker", "Vault", "Net", "CLinux"]),
     .executableTarget(name: "chatelaine", dependencies: ["Daemon"], swiftSettings: strict),
 
+    // What the tests of several modules share.
+    .target(name: "Support", path: "Tests/Support", swiftSettings: common),
     tests("Bytes"),
     tests("JSON", ["Bytes"]),
     tests("HTTP", ["Bytes"]),
