@@ -11,18 +11,18 @@ import Vault
 /// Used on the keeper's thread only. Invariant: a token reaches the loops only when the store has it durably, and one is
 /// asked for only when the store has a note of that.
 final class TokenDesk {
-  private let vault: Vault
-  private let crew: Crew
+  let vault: Vault
+  let crew: Crew
   /// Has the call made; its outcome comes back with `answered`.
-  private let call: (Attempt, EndpointRequest) -> Void
-  private var entries: [TokenKey: Entry] = [:]
+  let call: (Attempt, EndpointRequest) -> Void
+  private(set) var entries: [TokenKey: Entry] = [:]
   /// Of routes whose connector has tokens, by name.
-  private var offices: [String: TokenOffice] = [:]
+  private(set) var offices: [String: TokenOffice] = [:]
   private var tickets: UInt64 = 0
   private var reshaped: [TokenKey] = []
 
   /// What is known of one token.
-  private final class Entry {
+  final class Entry {
     var machine: TokenMachine
     var token: Token?
     /// What it was obtained with: with anything else it is worthless.
@@ -65,7 +65,7 @@ final class TokenDesk {
     self.call = call
   }
 
-  private var now: Moment { Moment(wall: Clock.wallMilliseconds(), uptime: Int64(Clock.milliseconds())) }
+  var now: Moment { Moment(wall: Clock.wallMilliseconds(), uptime: Int64(Clock.milliseconds())) }
 
   // MARK: Configuration
 
@@ -80,7 +80,7 @@ final class TokenDesk {
         // The store keeps it: a route that was taken out by mistake comes back with its session. So does what is answered
         // to a request that is under way.
         close(key, entry)
-        if entry.callsUnderWay == 0 { entries[key] = nil }
+        release(key, entry)
         continue
       }
       if let token = entry.token, office.recipe.fieldNames != token.names {
@@ -123,9 +123,14 @@ final class TokenDesk {
     crew.tokens.withLock { $0.expiries[key] = nil }
   }
 
+  /// Of a route that is gone nothing is kept when no answer is awaited any more.
+  func release(_ key: TokenKey, _ entry: Entry) {
+    if offices[key.route] == nil, entry.callsUnderWay == 0 { entries[key] = nil }
+  }
+
   /// What there is to know of a token, with what the store has of it; nil where the route has none. Where a session begins
   /// with a login, one that was never begun is not remembered: its subject is anybody's word.
-  private func entry(_ key: TokenKey, makes: Bool = false) throws(VaultError) -> Entry? {
+  func entry(_ key: TokenKey, makes: Bool = false) throws(VaultError) -> Entry? {
     guard let office = offices[key.route] else { return nil }
     if let entry = entries[key] { return entry }
     let stored = try vault.token(route: key.route, subject: key.subject)
@@ -152,7 +157,7 @@ final class TokenDesk {
     }
   }
 
-  private static func grant(_ token: Token) -> TokenMachine.Grant {
+  static func grant(_ token: Token) -> TokenMachine.Grant {
     TokenMachine.Grant(
       generation: token.generation, obtainedAt: token.obtainedAt, expiresAt: token.expiresAt,
       refreshExpiresAt: token.refreshExpiresAt, canRefresh: token.refreshToken != nil)
@@ -213,158 +218,10 @@ final class TokenDesk {
     }
   }
 
-  // MARK: What the endpoint says
-
-  func answered(_ attempt: Attempt, _ result: Result<EndpointAnswer, EndpointFailure>) {
-    let key = attempt.key
-    guard let entry = entries[key] else { return }
-    entry.callsUnderWay -= 1
-    guard let office = offices[key.route], entry.machine.awaits(attempt.generation), entry.identity == office.identity
-    else { return salvage(attempt, result, entry) }
-    switch result {
-    case .failure(let failure):
-      fail(
-        attempt, entry, "the token endpoint gave no answer: \(failure.reason)", isUncertain: failure.wasSent)
-    case .success(let answer): read(answer, attempt, entry, office)
-    }
-  }
-
-  /// The route is gone, or has other credentials now. Where the store still has the token that was renewed, it gets the new
-  /// one: the old one may be spent.
-  private func salvage(_ attempt: Attempt, _ result: Result<EndpointAnswer, EndpointFailure>, _ entry: Entry) {
-    let key = attempt.key
-    defer { if offices[key.route] == nil, entry.callsUnderWay == 0 { entries[key] = nil } }
-    guard case .success(let answer) = result,
-      let stored = try? vault.token(route: key.route, subject: key.subject), stored.identity == attempt.office.identity,
-      stored.generation < attempt.generation
-    else { return }
-    let previous = try? attempt.office.stored(in: vault, for: key.subject)
-    let outcome = attempt.office.recipe.read(
-      status: answer.status, body: answer.body.span, previous: previous, generation: attempt.generation,
-      now: now.seconds, hiding: [])
-    if case .granted(let token) = outcome { try? store(token, key, attempt.office.identity) }
-  }
-
-  private func read(_ answer: EndpointAnswer, _ attempt: Attempt, _ entry: Entry, _ office: TokenOffice) {
-    let moment = now
-    let skew = skew(answer, office)
-    let outcome = office.recipe.read(
-      status: answer.status, body: answer.body.span, previous: entry.token, generation: attempt.generation,
-      now: moment.seconds, hiding: Array(office.route.secrets.values))
-    switch outcome {
-    case .granted(let token):
-      entry.uncommitted = token
-      commit(attempt, entry)
-    case .refused(let message):
-      var text = "the token endpoint refuses (status \(answer.status))"
-      if let message { text += ": " + message }
-      if skew != 0 { text += "; its clock is \(abs(skew)) s \(skew > 0 ? "ahead of" : "behind") ours" }
-      refuse(attempt, entry, text)
-    case .unavailable(let reason): fail(attempt, entry, reason, retryAfter: answer.retryAfter, isUncertain: false)
-    case .malformed(let reason): fail(attempt, entry, reason, isUncertain: true)
-    }
-  }
-
-  /// Seconds by which the endpoint's clock is ahead of ours; 0 while they agree. The route's own is the upstream's.
-  private func skew(_ answer: EndpointAnswer, _ office: TokenOffice) -> Int64 {
-    if answer.isFromUpstream { return crew.observe(date: answer.date.span, of: office.route.name) }
-    var skew = ClockSkew()
-    _ = skew.observe(date: answer.date.span, now: now.seconds)
-    return skew.seconds
-  }
-
-  /// An answer to a login's code. What it grants is stored, and in the loops' hands, when this returns.
-  /// - Parameter shown: what the endpoint was shown, and its words must not repeat.
-  func obtained(
-    _ answer: EndpointAnswer, _ key: TokenKey, shown: [Secret]
-  ) throws(Problem) -> TokenAnswer {
-    guard let office = offices[key.route] else { throw .noTokens(key) }
-    do throws(VaultError) {
-      guard let entry = try entry(key, makes: true) else { return .unavailable("the route is gone") }
-      let outcome = office.recipe.read(
-        status: answer.status, body: answer.body.span, previous: nil,
-        generation: entry.machine.lastGeneration + 1, now: now.seconds,
-        hiding: Array(office.route.secrets.values) + shown)
-      if case .granted(let token) = outcome {
-        try store(token, key, entry.identity)
-        entry.uncommitted = nil
-        entry.lastError = nil
-        entry.token = token
-        handle(.obtained(TokenDesk.grant(token)), key, entry)
-      }
-      return outcome
-    } catch {
-      throw .store(error, route: key.route)
-    }
-  }
-
-  private func store(_ token: Token, _ key: TokenKey, _ identity: [UInt8]) throws(VaultError) {
-    try vault.storeToken(
-      StoredToken(
-        route: key.route, subject: key.subject, generation: token.generation, obtainedAt: token.obtainedAt,
-        expiresAt: token.expiresAt, refreshExpiresAt: token.refreshExpiresAt, identity: identity,
-        payload: token.encoded()), now: now.seconds)
-  }
-
-  private func refuse(_ attempt: Attempt, _ entry: Entry, _ text: String) {
-    var text = text
-    if let interruptedAt = entry.machine.interruptedAt {
-      var time = Buffer()
-      time.appendISO8601(interruptedAt)
-      text += "; rotation interrupted at \(String(time.span)), and the token from before it is not accepted"
-    }
-    end(attempt, entry, text) { $0.refused += 1 }
-    handle(.refused(generation: attempt.generation), attempt.key, entry)
-  }
-
-  /// - Parameter isUncertain: the endpoint may have acted on the request, so that a refresh token may be spent.
-  private func fail(
-    _ attempt: Attempt, _ entry: Entry, _ text: String, retryAfter: Int? = nil, isUncertain: Bool
-  ) {
-    end(attempt, entry, text, keepsNote: isUncertain) { $0.unavailable += 1 }
-    handle(
-      .unavailable(generation: attempt.generation, retryAfter: retryAfter, isUncertain: isUncertain), attempt.key, entry
-    )
-  }
-
-  private func end(
-    _ attempt: Attempt, _ entry: Entry, _ text: String, keepsNote: Bool = false, _ count: (inout TokenCounts) -> Void
-  ) {
-    let key = attempt.key
-    entry.lastError = text
-    crew.tokens.withLock { count(&$0.counts[key.route, default: TokenCounts()]) }
-    crew.log.say(.warning, "no token", ("route", key.route), ("subject", key.subject), ("reason", text))
-    guard !keepsNote else { return }
-    // A note too many costs nothing but a hint that is not needed.
-    try? vault.endRotation(route: key.route, subject: key.subject)
-  }
-
-  /// The store first, then the loops: whoever is served with a token can be sure that it survives a crash.
-  private func commit(_ attempt: Attempt, _ entry: Entry) {
-    // It may have come to an attempt before this one; the machine awaits this one's.
-    guard let token = entry.uncommitted?.numbered(attempt.generation) else { return }
-    let key = attempt.key
-    do throws(VaultError) {
-      try store(token, key, entry.identity)
-    } catch {
-      // It stays at hand: the next attempt begins with the store.
-      return fail(attempt, entry, "the store does not take the token: \(error.message)", isUncertain: true)
-    }
-    entry.uncommitted = nil
-    entry.lastError = nil
-    entry.token = token
-    crew.tokens.withLock { $0.counts[key.route, default: TokenCounts()].granted += 1 }
-    crew.log.say(
-      .info, attempt.way == .fetch ? "token fetched" : "token refreshed", ("route", key.route),
-      ("subject", key.subject), ("generation", "\(token.generation)"),
-      ("expires", token.expiresAt.map { "\($0)" } ?? "never"))
-    handle(.granted(TokenDesk.grant(token)), key, entry)
-  }
-
   // MARK: What the machine wants
 
   /// One event after another: what an action leads to waits until the machine's other actions are done.
-  private func handle(_ event: TokenMachine.Event, _ key: TokenKey, _ entry: Entry) {
+  func handle(_ event: TokenMachine.Event, _ key: TokenKey, _ entry: Entry) {
     entry.events.append(event)
     guard entry.events.count == 1 else { return }
     while let event = entry.events.first {
@@ -398,26 +255,6 @@ final class TokenDesk {
         crew.log.say(.error, "a token that is void stays in the store", ("route", key.route), ("reason", error.message))
       }
     }
-  }
-
-  private func begin(_ attempt: Attempt, _ entry: Entry) {
-    let key = attempt.key
-    guard entry.uncommitted == nil else { return commit(attempt, entry) }
-    let request: EndpointRequest
-    do throws(Problem) {
-      request = try attempt.office.request(attempt.way, for: key.subject, token: entry.token)
-    } catch {
-      return refuse(attempt, entry, error.detail)
-    }
-    do throws(VaultError) {
-      try vault.beginRotation(
-        route: key.route, subject: key.subject, kind: "\(attempt.way)", generation: attempt.generation,
-        now: entry.machine.interruptedAt ?? now.seconds)
-    } catch {
-      return fail(attempt, entry, "the store takes no note: \(error.message)", isUncertain: false)
-    }
-    entry.callsUnderWay += 1
-    call(attempt, request)
   }
 
   private func publish(_ key: TokenKey, _ entry: Entry) {
@@ -471,21 +308,5 @@ final class TokenDesk {
     let wasStored = try vault.removeToken(route: key.route, subject: key.subject)
     handle(.dropped, key, entry)
     return isKnown || wasStored
-  }
-}
-
-extension TokenMachine.State {
-  /// As people read it.
-  var label: String {
-    switch self {
-    case .absent: "absent"
-    case .fetching: "fetching"
-    case .fresh: "fresh"
-    case .due: "due"
-    case .refreshing: "refreshing"
-    case .backingOff: "backing_off"
-    case .refused: "refused"
-    case .reauthorizationRequired: "reauthorization_required"
-    }
   }
 }

@@ -1,3 +1,4 @@
+import Broker
 import Bytes
 import JSON
 
@@ -22,5 +23,21 @@ struct TokenLine {
     if let generation { text.appendMember("generation", generation) }
     if let lastError { text.appendMember("last_error", lastError) }
     text.appendObjectEnd()
+  }
+}
+
+extension TokenMachine.State {
+  /// As people read it.
+  var label: String {
+    switch self {
+    case .absent: "absent"
+    case .fetching: "fetching"
+    case .fresh: "fresh"
+    case .due: "due"
+    case .refreshing: "refreshing"
+    case .backingOff: "backing_off"
+    case .refused: "refused"
+    case .reauthorizationRequired: "reauthorization_required"
+    }
   }
 }
