@@ -6,8 +6,6 @@ extension TokenMachine {
     case interrupted(at: Int64)
     /// A waiter, by a number that no other has, wants a token; a newer one than `used`, if that was rejected.
     case want(UInt64, used: Int64?)
-    /// It waits no more. What was begun for it goes on.
-    case left(UInt64)
     /// Requests took the published token, last at this uptime in milliseconds.
     case used(at: Int64)
     /// The upstream's answer says that this generation is dead.

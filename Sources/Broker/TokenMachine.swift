@@ -89,9 +89,6 @@ public struct TokenMachine: Sendable {
       // At once: the sooner, the likelier that the endpoint still takes what it may have replaced.
       return beginInBackground(now)
     case .want(let waiter, let used): return want(waiter, used, now)
-    case .left(let waiter):
-      waiters.removeAll { $0 == waiter }
-      return []
     case .used(let uptime):
       usedAt = max(uptime, usedAt ?? uptime)
       return renewIfInUse(now)

@@ -24,9 +24,6 @@ public final class OAuthRecipe: Sendable {
     self.nodes = nodes
   }
 
-  /// Whether `RequestEntropy` must be random for the authorization URL.
-  public var readsEntropy: Bool { authorize.readsEntropy }
-
   /// What is asked for when the login does not say.
   public func scope(options: [String: String]) -> String? { text(nodes.scope, options) }
 

@@ -32,9 +32,6 @@ public final class TokenRequest: Sendable {
     self.needsToken = needsToken
   }
 
-  /// Whether `RequestEntropy` must be random.
-  public var readsEntropy: Bool { connector.readsEntropy }
-
   /// An option that its address has; nil for one that no route changes.
   public var locationOption: String? {
     let option = connector.option(in: location)

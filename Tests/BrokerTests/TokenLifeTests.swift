@@ -65,20 +65,6 @@ struct TokenLifeTests {
     #expect(life.on(.refused(generation: 1)).isEmpty && life.machine.waiters.isEmpty)
   }
 
-  @Test func `a request outlives who started it`() {
-    let life = Life()
-    _ = life.want(1)
-    _ = life.want(2)
-    #expect(life.on(.left(1)).isEmpty && life.on(.left(7)).isEmpty)
-    #expect(life.machine.awaits(1))
-    #expect(life.on(.granted(life.grant(1))).contains(.resume([2], generation: 1)))
-
-    let alone = Life()
-    _ = alone.want(1)
-    alone.on(.left(1))
-    #expect(alone.on(.granted(alone.grant(1))) == [.publish(generation: 1), .wakeAt(alone.uptime(940))])
-  }
-
   // MARK: Renewal
 
   @Test func `a token in use is renewed before its end, and serves meanwhile`() {

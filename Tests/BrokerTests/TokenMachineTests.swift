@@ -69,7 +69,7 @@ private func events(_ state: Machine.State) -> [(name: String, event: Machine.Ev
   let time: Double = state == .due ? 945 : 0
   let under: Int64 = state == .refreshing ? 2 : 1
   return [
-    ("want", .want(9, used: nil), time), ("want, used 1", .want(9, used: 1), time), ("left", .left(1), time),
+    ("want", .want(9, used: nil), time), ("want, used 1", .want(9, used: 1), time),
     ("used", .used(at: moment(time).uptime), time), ("rejected 1", .rejected(1), time),
     ("rejected 7", .rejected(7), time), ("granted", .granted(grant(under, at: time)), time),
     ("granted 7", .granted(grant(7, at: time)), time), ("obtained 8", .obtained(grant(8, at: time)), time),
@@ -112,7 +112,6 @@ private func row(_ state: Machine.State, _ name: String, _ event: Machine.Event,
 private let table = """
   absent | want | fetching | fetch 1
   absent | want, used 1 | fetching | fetch 1
-  absent | left | absent | -
   absent | used | absent | -
   absent | rejected 1 | absent | -
   absent | rejected 7 | absent | -
@@ -132,7 +131,6 @@ private let table = """
   absent | want later | fetching | fetch 1
   fetching | want | fetching | -
   fetching | want, used 1 | fetching | -
-  fetching | left | fetching | -
   fetching | used | fetching | -
   fetching | rejected 1 | fetching | -
   fetching | rejected 7 | fetching | -
@@ -152,7 +150,6 @@ private let table = """
   fetching | want later | fetching | -
   fresh | want | fresh | resume [9] 1
   fresh | want, used 1 | fresh | fail [9] stands
-  fresh | left | fresh | -
   fresh | used | fresh | -
   fresh | rejected 1 | refreshing | retire 1, refresh 2
   fresh | rejected 7 | fresh | -
@@ -172,7 +169,6 @@ private let table = """
   fresh | want later | refreshing | refresh 2
   due | want | refreshing | resume [9] 1, refresh 2
   due | want, used 1 | due | fail [9] stands
-  due | left | due | -
   due | used | refreshing | refresh 2
   due | rejected 1 | refreshing | retire 1, refresh 2
   due | rejected 7 | due | -
@@ -192,7 +188,6 @@ private let table = """
   due | want later | refreshing | refresh 2
   refreshing | want | refreshing | -
   refreshing | want, used 1 | refreshing | -
-  refreshing | left | refreshing | -
   refreshing | used | refreshing | -
   refreshing | rejected 1 | refreshing | -
   refreshing | rejected 7 | refreshing | -
@@ -212,7 +207,6 @@ private let table = """
   refreshing | want later | refreshing | -
   backingOff | want | backingOff | fail [9] unavailable(retryAfter: 1)
   backingOff | want, used 1 | backingOff | fail [9] unavailable(retryAfter: 1)
-  backingOff | left | backingOff | -
   backingOff | used | backingOff | -
   backingOff | rejected 1 | backingOff | -
   backingOff | rejected 7 | backingOff | -
@@ -232,7 +226,6 @@ private let table = """
   backingOff | want later | fetching | fetch 2
   refused | want | refused | fail [9] refused
   refused | want, used 1 | refused | fail [9] refused
-  refused | left | refused | -
   refused | used | refused | -
   refused | rejected 1 | refused | -
   refused | rejected 7 | refused | -
@@ -252,7 +245,6 @@ private let table = """
   refused | want later | fetching | fetch 2
   reauthorizationRequired | want | reauthorizationRequired | fail [9] reauthorizationRequired(interruptedAt: nil)
   reauthorizationRequired | want, used 1 | reauthorizationRequired | fail [9] reauthorizationRequired(interruptedAt: nil)
-  reauthorizationRequired | left | reauthorizationRequired | -
   reauthorizationRequired | used | reauthorizationRequired | -
   reauthorizationRequired | rejected 1 | reauthorizationRequired | -
   reauthorizationRequired | rejected 7 | reauthorizationRequired | -
@@ -328,25 +320,21 @@ private struct Walk {
 
   mutating func step() {
     seconds += [0, 0, 0.3, 7, 80, 2000].randomElement(using: &random) ?? 0
-    switch Int.random(in: 0..<16, using: &random) {
+    switch Int.random(in: 0..<15, using: &random) {
     case 0...3: want(used: nil)
     case 4: want(used: machine.held?.generation)
-    case 5:
-      guard let waiter = waiting.randomElement(using: &random) else { return }
-      waiting.remove(waiter)
-      handle(.left(waiter))
-    case 6: handle(.used(at: moment(seconds).uptime))
-    case 7:
+    case 5: handle(.used(at: moment(seconds).uptime))
+    case 6:
       let generation = Bool.random(using: &random) ? machine.held?.generation ?? 1 : newest + 5
       handle(.rejected(generation))
-    case 8...10: answer()
-    case 11: handle(.tick)
-    case 12:
+    case 7...9: answer()
+    case 10: handle(.tick)
+    case 11:
       begun = nil
       ends = [:]
       handle(Bool.random(using: &random) ? .dropped : .credentialsChanged)
-    case 13: handle(.reconfigured(TokenRules(fetch: .always, refreshes: true, renewBefore: 60)))
-    case 14:
+    case 12: handle(.reconfigured(TokenRules(fetch: .always, refreshes: true, renewBefore: 60)))
+    case 13:
       let generation = machine.lastGeneration + 1
       begun = nil
       let isLate = Int.random(in: 0..<4, using: &random) == 0

@@ -52,7 +52,6 @@ import Testing
     let recipe = try recipe(
       #""url": "https://login.example.com/a?prompt=a%20b&STATE=mine&x""#,
       #", "redirect_uri": "${redirect_uri}", "scope?": "${scope}", "hint": "${subject} at ${route}", "n": "${nonce}""#)
-    #expect(recipe.readsEntropy)
     #expect(
       try url(recipe, login("a b")) == "https://login.example.com/a?prompt=a%20b&x&state=s%26t"
         + "&redirect_uri=https%3A%2F%2Fa%2Fcb&scope=a+b&hint=alice+at+acme&n=00000000000000000000000000000001")

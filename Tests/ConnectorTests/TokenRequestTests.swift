@@ -43,7 +43,7 @@ import Testing
         #"X-Signed: POST api.example.com /base/token?v=2&sig=A%20B shop alice {"key":"a b","at":1767225600}"#,
         "application/json", #"{"key":"a b","at":1767225600}"#,
       ])
-    #expect(recipe.refresh == nil && recipe.fetch?.readsEntropy == false && recipe.fetch?.needsToken == false)
+    #expect(recipe.refresh == nil && recipe.fetch?.needsToken == false)
   }
 
   @Test func `a GET has no body, and a query of its own stays`() throws {

@@ -3,10 +3,11 @@ import Vault
 
 /// Why a request gets no token, in words. What an endpoint said comes here cleaned of everything that is ours.
 extension Problem {
+  /// Nil where the token in hand stays: then what the upstream says to it is the answer.
   /// - Parameters:
   ///   - lastError: why the last attempt failed.
   ///   - renewal: how a session begins anew.
-  init(_ failure: TokenFailure, _ key: TokenKey, _ lastError: String?, renewal: String) {
+  init?(_ failure: TokenFailure, _ key: TokenKey, _ lastError: String?, renewal: String) {
     let reason = lastError.map { ": \($0)" } ?? ""
     switch failure {
     case .unavailable(let retryAfter):
@@ -20,13 +21,13 @@ extension Problem {
       self.init(
         .reauthorizationRequired, "The session of route \(key.route) has ended\(reason).", hint: renewal,
         route: key.route)
-    case .stands:
-      self.init(
-        .tokenRefused, "The upstream of route \(key.route) refuses a new token just as it did the one before.",
-        hint: "chatelaine token list", route: key.route)
-    case .notConnected:
-      self.init(.notConnected, "Route \(key.route) has no session yet.", hint: renewal, route: key.route)
+    case .notConnected: self = .notConnected(key, renewal: renewal)
+    case .stands: return nil
     }
+  }
+
+  static func notConnected(_ key: TokenKey, renewal: String) -> Problem {
+    Problem(.notConnected, "Route \(key.route) has no session yet.", hint: renewal, route: key.route)
   }
 
   static func noTokens(_ key: TokenKey) -> Problem {

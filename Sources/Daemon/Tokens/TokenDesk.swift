@@ -174,8 +174,7 @@ final class TokenDesk {
   func wanted(_ key: TokenKey, refused: Int64, _ told: @escaping Told) {
     do throws(VaultError) {
       guard let entry = try entry(key) else {
-        return told(
-          offices[key.route] == nil ? .noTokens(key) : Problem(.notConnected, key, nil, renewal: renewal(key)))
+        return told(offices[key.route] == nil ? .noTokens(key) : .notConnected(key, renewal: renewal(key)))
       }
       tickets += 1
       entry.waiting[tickets] = told
@@ -239,9 +238,7 @@ final class TokenDesk {
     case .retire: crew.post(shelf: key) { $0.remove(key.subject) }
     case .resume(let waiters, _): answer(waiters, entry, nil)
     case .fail(let waiters, let failure):
-      // The token in hand stays, and with it what the upstream says to it.
-      let problem = failure == .stands ? nil : Problem(failure, key, entry.lastError, renewal: renewal(key))
-      answer(waiters, entry, problem)
+      answer(waiters, entry, Problem(failure, key, entry.lastError, renewal: renewal(key)))
     case .wakeAt(let uptime): crew.wakeKeeper(at: UInt64(max(uptime, 0)))
     case .forget:
       entry.token = nil
