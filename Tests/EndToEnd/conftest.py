@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from harness.ath_agent import IdentityHost
 from harness.authority import Authority
 from harness.clock import Clock, compile_clock
 from harness.daemon import BIN, TOP, House, free_port
@@ -133,7 +134,7 @@ def staged(build, authority, clock_library, tmp_path):
         if routes is None:
             routes = {"r": {"connector": connector, "options": dict(options or {}), "secrets": secrets or {}, **(more or {})}}
         house = build(fill_in(routes, upstream), **top_level)
-        vendor.now = clock.now
+        vendor.now, vendor.origin = clock.now, upstream.origin
         stage = VendorStage(house, upstream, vendor, clock)
         stage.answering = upstream.answering(vendor)
         stage.seen = stage.answering.__enter__()
@@ -151,6 +152,14 @@ def staged(build, authority, clock_library, tmp_path):
         for stage in stages:
             stage.house.remove()
             stage.upstream.close()
+
+
+@pytest.fixture
+def identities():
+    """Where the identity documents of ATH agents stand."""
+    host = IdentityHost()
+    yield host
+    host.close()
 
 
 @pytest.fixture
