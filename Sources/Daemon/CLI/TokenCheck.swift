@@ -18,9 +18,9 @@ enum TokenCheck {
       throw CommandError(CommandError.Status.unavailable, error.description)
     }
     let results = Results()
-    // Until every answer is in the store: one that is thrown away may be the only good token.
+    // A loop that was stopped before it ran does not run.
     func stopIfDone() {
-      if results.waiting == 0, results.calls == 0 { worker.loop.stop() }
+      if results.runs, results.isDone { worker.loop.stop() }
     }
     let desk = TokenDesk(vault, crew) { attempt, request in
       results.calls += 1
@@ -40,7 +40,8 @@ enum TokenCheck {
         stopIfDone()
       }
     }
-    if results.waiting > 0 || results.calls > 0 { worker.loop.run() }
+    results.runs = true
+    if !results.isDone { worker.loop.run() }
     desk.flush()
     results.desk = nil
     return results.failures
@@ -51,5 +52,10 @@ enum TokenCheck {
     var failures: [String: String] = [:]
     var waiting = 0
     var calls = 0
+    var runs = false
+
+    /// Every answer is in the store, also of renewals for which nobody waits: one that is thrown away may be the only good
+    /// token.
+    var isDone: Bool { waiting == 0 && calls == 0 }
   }
 }

@@ -2,59 +2,19 @@ import Crypto
 import Glibc
 import JSON
 import Testing
-import Vault
 
 @testable import Daemon
 @testable import Net
 
-/// A keeper with a store and a file of its own, over loops that serve what it puts in force.
-private struct Household {
-  let directory = Directory()
-  let upstream: Upstream
-  let bed: Bed
-  let keeper: Keeper
-
-  init(route: String = "", top: String = "") throws {
-    upstream = try Upstream.answering("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
-    let text = Household.configuration(directory, upstream, route: route, top: top)
-    let path = directory.write("c.jsonc", text)
-    let key = MasterKey.generate()
-    try Vault.create(path: directory.path + "/store.db", key: key, now: 1)
-    let vault = try Vault(path: directory.path + "/store.db", key: key)
-    let token = Array("stored".utf8)
-    _ = try vault.setSecret("r/token", Secret(copying: token.span), now: 1)
-    let setup = try Setup.read(path)
-    let deployment = try Keeper.deployment(of: setup, from: vault)
-    bed = try Bed(deployment, upstream)
-    keeper = Keeper(
-      vault, setup: setup, deployment: deployment, crew: bed.crew, executor: try ThreadExecutor("keeper"))
-  }
-
-  private static func configuration(
-    _ directory: Directory, _ upstream: Upstream, route: String, top: String
-  ) -> String {
-    // What is outside of `listen` and `admin` here cannot be given by a test, but those two can.
-    Bed.configuration(store: directory.path, port: upstream.port, route: route, top: top)
-  }
-
-  func rewrite(route: String = "", top: String = "") {
-    directory.write("c.jsonc", Household.configuration(directory, upstream, route: route, top: top))
-  }
-
-  func ask(_ method: String, _ path: String, _ body: String = "") async -> (status: Int, text: String) {
-    let bytes = Array(body.utf8)
-    let secret = Secret(copying: bytes.span)
-    let answer = await withCheckedContinuation { continuation in
-      keeper.answer(method, path, secret) { continuation.resume(returning: $0) }
-    }
-    return (answer.status, String(decoding: answer.body, as: UTF8.self))
-  }
+/// A household whose upstream says hello.
+private func greeting(route: String = "", top: String = "") throws -> Household {
+  try Household(route: route, top: top) { _ in [.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")] }
 }
 
 @Test func `a reload puts the new configuration in force in every loop`() async throws {
-  let household = try Household()
+  let household = try greeting()
   let bed = household.bed
-  household.rewrite(route: #""headers": { "X-New": "yes" },"#)
+  household.home.rewrite(route: #""headers": { "X-New": "yes" },"#)
   let answer = await household.ask("POST", "/reload")
   #expect(answer.status == 200)
   #expect(answer.text == "{\"reloaded\":true,\"routes\":1}\n")
@@ -66,15 +26,15 @@ private struct Household {
 @Test func `a configuration that is wrong is refused with all that is wrong, and the old one stays in force`()
   async throws
 {
-  let household = try Household(route: #""headers": { "X-Old": "yes" },"#)
-  household.rewrite(route: #""headerz": { "X-New": "yes" }, "retry": 3,"#)
+  let household = try greeting(route: #""headers": { "X-Old": "yes" },"#)
+  household.home.rewrite(route: #""headerz": { "X-New": "yes" }, "retry": 3,"#)
   let answer = await household.ask("POST", "/reload")
   #expect(answer.status == 422)
   #expect(answer.text.contains("headerz") && answer.text.contains("retry"))
   #expect(try JSONReader.parse(Array(answer.text.utf8))["exit_status"]?.int == 78)
   #expect(try household.bed.ask(request("GET", "/x")).text == "hello")
   #expect(household.upstream.connections[0].text.contains("X-Old: yes\r\n"))
-  unlink(household.directory.path + "/c.jsonc")
+  unlink(household.home.directory.path + "/c.jsonc")
   #expect(await household.ask("POST", "/reload").status == 422)
   #expect(household.bed.crew.reloads == (done: 0, refused: 2))
 }
@@ -85,8 +45,8 @@ private struct Household {
   ("metrics", #""metrics": { "tcp": "127.0.0.1:7228" },"#),
 ])
 func `what a running daemon cannot follow is refused by name`(_ key: String, _ member: String) async throws {
-  let household = try Household()
-  household.rewrite(route: #""headers": { "X-New": "yes" },"#, top: member)
+  let household = try greeting()
+  household.home.rewrite(route: #""headers": { "X-New": "yes" },"#, top: member)
   let answer = await household.ask("POST", "/reload")
   #expect(answer.status == 422)
   #expect(answer.text.contains("\\\"\(key)\\\" can only change with a restart"))
@@ -95,10 +55,10 @@ func `what a running daemon cannot follow is refused by name`(_ key: String, _ m
 }
 
 @Test func `a route's own listeners are among what cannot be followed, its other members are not`() async throws {
-  let household = try Household(route: #""listen": [{ "tcp": "127.0.0.1:7227" }],"#)
-  household.rewrite()
+  let household = try greeting(route: #""listen": [{ "tcp": "127.0.0.1:7227" }],"#)
+  household.home.rewrite()
   #expect(await household.ask("POST", "/reload").text.contains("listen"))
-  household.rewrite(
+  household.home.rewrite(
     route: #""listen": [{ "tcp": "127.0.0.1:7227" }], "limits": { "body": "0B" },"#,
     top: #""limits": { "connections": 50, "connections_per_caller": 50 }, "log": { "level": "error" },"#)
   #expect(await household.ask("POST", "/reload").status == 200)
@@ -107,7 +67,7 @@ func `what a running daemon cannot follow is refused by name`(_ key: String, _ m
 }
 
 @Test func `a secret that is set or removed is felt by the next request`() async throws {
-  let household = try Household()
+  let household = try greeting()
   #expect(try household.bed.ask(request("GET", "/a")).text == "hello")
   #expect(await household.ask("PUT", "/secrets/r%2Ftoken", "renewed").status == 200)
   #expect(try household.bed.ask(request("GET", "/b")).text == "hello")
@@ -118,7 +78,7 @@ func `what a running daemon cannot follow is refused by name`(_ key: String, _ m
 }
 
 @Test func `an exchange under way ends with the configuration that it began with, and is counted`() async throws {
-  let household = try Household()
+  let household = try greeting()
   let gate = Lock(false)
   let slow = try Upstream { _ in [.wait(gate), .send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow")] }
   // Between request and answer this test suspends, and other tests may hold every thread that could resume it.
@@ -149,7 +109,7 @@ func `what a running daemon cannot follow is refused by name`(_ key: String, _ m
 }
 
 @Test func `status tells what runs`() async throws {
-  let household = try Household()
+  let household = try greeting()
   let bed = household.bed
   let client = try bed.connect()
   #expect(client.ask(request("GET", "/x")).text == "hello")
@@ -160,7 +120,7 @@ func `what a running daemon cannot follow is refused by name`(_ key: String, _ m
   let json = try JSONReader.parse(Array(answer.text.utf8))
   #expect(json["version"]?.string == Version.number)
   #expect(json["pid"]?.int == Int(getpid()))
-  #expect(json["config"]?.string == household.directory.path + "/c.jsonc")
+  #expect(json["config"]?.string == household.home.directory.path + "/c.jsonc")
   #expect(json["loops"]?.int == 2)
   #expect(json["connections"]?.int ?? 0 >= 1)
   #expect(json["listen"]?.array?.compactMap(\.string) == ["127.0.0.1:7220", "/run/x.sock"])

@@ -1,3 +1,5 @@
+import Broker
+import Connector
 import Crypto
 import Testing
 
@@ -5,42 +7,165 @@ import Testing
 @testable import Net
 @testable import Vault
 
-@Test func `a token that the store did not take is stored by the next attempt, and asked for only once`() throws {
-  let directory = Directory()
-  let upstream = try Upstream { _ in [] }
-  let path = directory.write(
-    "c.jsonc",
-    Bed.configuration(store: directory.path, port: upstream.port, connector: "fastmoss", route: "", top: ""))
-  let key = MasterKey.generate()
-  try Vault.create(path: directory.path + "/store.db", key: key, now: 1)
-  let vault = try Vault(path: directory.path + "/store.db", key: key)
-  for name in ["client_id", "client_secret"] {
-    let value = Array("the-\(name)".utf8)
-    _ = try vault.setSecret("r/\(name)", Secret(copying: value.span), now: 1)
-  }
-  let deployment = try Keeper.deployment(of: Setup.read(path), from: vault)
-  let bed = try Bed(deployment, upstream)
-  let attempts = Lock<[TokenDesk.Attempt]>([])
-  let desk = TokenDesk(vault, bed.crew) { attempt, _ in attempts.withLock { $0.append(attempt) } }
-  desk.adopt(deployment)
-  let token = TokenKey(route: "r", subject: TokenKey.standard)
-  var told: [Bool] = []
+// MARK: The store
 
-  desk.wanted(token, refused: 0) { told.append($0 == nil) }
-  // As a disk that is full for a while.
-  try vault.database.run("PRAGMA query_only = ON")
-  let attempt = try #require(attempts.withLock { $0.first })
-  let answer = granted("a")
-  let body = Array(answer[try #require(answer.firstRange(of: "\r\n\r\n")).upperBound...].utf8)
-  desk.answered(attempt, .success(EndpointAnswer(status: 200, body: Secret(copying: body.span))))
-  #expect(told == [false])
+@Test func `a token that the store did not take is stored by the next attempt, and asked for only once`() async throws {
+  let bench = try DeskBench()
+  let first = bench.want()
+  try bench.vault.setReadOnly(true)
+  try bench.answer(0, granted("a"))
+  #expect(first.code == .tokenUnavailable && bench.shelvedText() == nil)
 
-  try vault.database.run("PRAGMA query_only = OFF")
-  #expect(try vault.tokenList().isEmpty && vault.rotations().count == 1)
-  // A reload does not wait for the end of the pause.
-  desk.adopt(deployment)
-  desk.wanted(token, refused: 0) { told.append($0 == nil) }
-  #expect(told == [false, true])
-  #expect(attempts.withLock { $0.count } == 1)
-  #expect(try vault.tokenList().map(\.generation) == [2] && vault.rotations().isEmpty)
+  try bench.vault.setReadOnly(false)
+  #expect(try bench.stored().isEmpty && bench.vault.rotations().count == 1)
+  // Whoever changes something does not wait for the end of the pause.
+  bench.home.rewrite(route: #""headers": { "X-New": "yes" },"#)
+  try await bench.reload()
+  #expect(bench.want().isServed)
+  #expect(bench.attempts.count == 1)
+  #expect(try bench.stored() == [2] && bench.vault.rotations().isEmpty)
+}
+
+@Test func `a token that the store did not take is stored when something is due, and serves`() throws {
+  let bench = try DeskBench()
+  bench.want()
+  try bench.vault.setReadOnly(true)
+  try bench.answer(0, granted("a"))
+  bench.desk.tick()
+  #expect(try bench.stored().isEmpty && bench.shelvedText() == nil)
+
+  try bench.vault.setReadOnly(false)
+  bench.desk.tick()
+  #expect(try bench.stored() == [1] && bench.vault.rotations().isEmpty)
+  #expect(bench.shelvedText() == "a")
+  #expect(bench.attempts.count == 1)
+}
+
+extension Keeper {
+  fileprivate func setReadOnly(_ isReadOnly: Bool) throws { try desk.vault.setReadOnly(isReadOnly) }
+  fileprivate var generations: [Int64] { get throws { try desk.vault.tokenList().map(\.generation) } }
+}
+
+@Test func `a token that the store did not take is stored before the daemon ends`() async throws {
+  let mayAnswer = Lock(false)
+  let household = try Household(connector: "fastmoss") { _ in [.body, .wait(mayAnswer), .send(granted("a"))] }
+  let client = try household.bed.connect()
+  client.send(request("POST", "/x", body: "{}"))
+  household.upstream.awaitRequests(1)
+  try await household.keeper.setReadOnly(true)
+  mayAnswer.signal { $0 = true }
+  #expect(client.answer().problem == "token_unavailable")
+  try await household.keeper.setReadOnly(false)
+  household.keeper.settle()
+  #expect(try await household.keeper.generations == [1])
+}
+
+@Test func `a token is dropped from the store first, and stays where that fails`() throws {
+  let bench = try DeskBench()
+  bench.want()
+  try bench.answer(0, granted("a"))
+  try bench.vault.setReadOnly(true)
+  #expect(throws: VaultError.self) { try bench.desk.drop(bench.key) }
+  try bench.vault.setReadOnly(false)
+  #expect(try bench.state() == "fresh" && bench.stored() == [1])
+  #expect(bench.shelvedText() == "a")
+
+  #expect(try bench.desk.drop(bench.key))
+  #expect(try bench.state() == "none" && bench.stored().isEmpty)
+  #expect(bench.shelvedText() == nil)
+}
+
+// MARK: Credentials that change
+
+@Test func `credentials that were changed and changed back bring the session back, without a request`() async throws {
+  let bench = try DeskBench()
+  bench.want()
+  try bench.answer(0, granted("a"))
+  try bench.vault.set("client_secret", "mistyped")
+  try await bench.reload()
+  #expect(bench.shelvedText() == nil)
+  #expect(try bench.state() == "none" && bench.stored() == [1])
+
+  try bench.vault.set("client_secret", "the-client_secret")
+  try await bench.reload()
+  #expect(bench.shelvedText() == "a")
+  #expect(try bench.state() == "fresh")
+  #expect(bench.want().isServed)
+  #expect(bench.attempts.count == 1)
+}
+
+@Test func `what other credentials brought takes the place of what was void, which does not come back`() async throws {
+  let bench = try DeskBench()
+  bench.want()
+  try bench.answer(0, granted("a"))
+  try bench.vault.set("client_secret", "another")
+  try await bench.reload()
+  bench.want()
+  try bench.answer(1, granted("b"))
+  #expect(bench.shelvedText() == "b")
+  try bench.vault.set("client_secret", "the-client_secret")
+  try await bench.reload()
+  #expect(bench.shelvedText() == nil)
+  #expect(try bench.state() == "none")
+}
+
+@Test func `what a renewal brought when the credentials had changed is kept for when they change back`() async throws {
+  let bench = try DeskBench()
+  bench.want()
+  try bench.answer(0, granted("a"))
+  bench.desk.rejected(bench.key, generation: 1)
+  #expect(bench.attempts.map(\.way) == [.fetch, .refresh])
+  try bench.vault.set("client_secret", "mistyped")
+  try await bench.reload()
+  try bench.answer(1, granted("b"))
+  // The refresh token of the first was spent for the second: the store has to have that, and nobody else.
+  #expect(try bench.stored() == [2] && bench.shelvedText() == nil)
+
+  try bench.vault.set("client_secret", "the-client_secret")
+  try await bench.reload()
+  #expect(bench.shelvedText() == "b")
+  #expect(bench.attempts.count == 2)
+}
+
+@Test func `what a renewal brought when the route was gone is there when it comes back`() async throws {
+  let bench = try DeskBench()
+  bench.want()
+  try bench.answer(0, granted("a"))
+  bench.desk.rejected(bench.key, generation: 1)
+  let whole = try Setup.read(bench.home.path)
+  bench.home.directory.write("c.jsonc", Bed.configuration(store: bench.home.directory.path, port: 1))
+  try await bench.reload()
+  try bench.answer(1, granted("b"))
+  #expect(try bench.stored() == [2])
+
+  bench.desk.adopt(try Keeper.deployment(of: whole, from: bench.vault))
+  #expect(bench.want().isServed)
+  #expect(bench.attempts.count == 2)
+}
+
+// MARK: A connector that changes
+
+private func reading(_ further: String) -> String {
+  """
+  { "connector": "own", "secrets": { "client_id": { "about": "" }, "client_secret": { "about": "" } },
+    "token": {
+      "fetch": { "path": "/t", "form": { "a": "${secret.client_id}", "b": "${secret.client_secret}" } },
+      "read": { "access_token": "token", "fields": { \(further) } } },
+    "set": { "headers": { "X-Token": "${token.access_token}" } } }
+  """
+}
+
+@Test func `a token whose connector reads other things now is on the shelves in its new shape`() async throws {
+  let bench = try DeskBench(connector: "own", file: reading(#""shop?": "${json(answer, 'shop')}""#))
+  bench.want()
+  try bench.answer(0, json(#"{"token":"a","shop":"s"}"#))
+  #expect(bench.shelved()?.names == ["access_token", "refresh_token", "shop"])
+
+  bench.home.rewrite(file: reading(#""region?": "${json(answer, 'region')}", "shop?": "${json(answer, 'shop')}""#))
+  try await bench.reload()
+  bench.desk.publishReshaped()
+  let names = ["access_token", "refresh_token", "region", "shop"]
+  for loop in 0..<2 { #expect(bench.shelved(loop)?.names == names) }
+  #expect(bench.shelvedText() == "a" && bench.shelvedText("shop") == "s")
+  #expect(bench.attempts.count == 1)
 }

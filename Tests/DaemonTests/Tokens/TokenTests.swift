@@ -1,6 +1,8 @@
+import Crypto
 import Testing
 import Vault
 
+@testable import Connector
 @testable import Daemon
 @testable import Net
 
@@ -12,7 +14,7 @@ private func token(in target: String) -> String {
 
 @Test func `callers on both loops who find no token cause one request, and all are served`() throws {
   let mayAnswer = Lock(false)
-  let household = try TokenHousehold { request in
+  let household = try Household(connector: "fastmoss") { request in
     isTokenRequest(request) ? [.body, .wait(mayAnswer), .send(granted("a"))] : [.body, .send(json(request.target))]
   }
   let clients = try (0..<100).map { try household.bed.connect(loop: $0 % 2) }
@@ -29,7 +31,7 @@ private func token(in target: String) -> String {
 
 @Test func `a token request outlives the caller for whom it was begun`() throws {
   let mayAnswer = Lock(false)
-  let household = try TokenHousehold { request in
+  let household = try Household(connector: "fastmoss") { request in
     isTokenRequest(request) ? [.body, .wait(mayAnswer), .send(granted("a"))] : [.body, .send(json("{}"))]
   }
   do {
@@ -45,7 +47,7 @@ private func token(in target: String) -> String {
 }
 
 @Test func `a refused token is replaced once for all who saw it, and their requests are sent again`() throws {
-  let household = try TokenHousehold { request in
+  let household = try Household(connector: "fastmoss") { request in
     if isTokenRequest(request) {
       return [.body, .send(granted(request.target == "/v1/token" ? "first" : "second"))]
     }
@@ -58,8 +60,38 @@ private func token(in target: String) -> String {
   #expect(household.upstream.count("/v1/refreshToken") == 1)
 }
 
+@Test func `a token that dies while a connection is made for it is not sent`() throws {
+  let mayAnswer = Lock(false)
+  let household = try Household(connector: "fastmoss") { request in
+    isTokenRequest(request) ? [.body, .wait(mayAnswer), .send(granted("good"))] : [.body, .send(json(request.target))]
+  }
+  let client = try household.bed.connect()
+  client.send(request("POST", "/x", body: "{}"))
+  household.upstream.awaitRequests(1)
+  household.bed.onExchange { $0.phase == .authorizing ? () : nil }
+  // It comes, the request goes for a connection with it, and it is taken away before that is there.
+  let isConnecting = household.bed.look { worker in
+    let bytes = Array("dead".utf8)
+    let dead = Token(
+      generation: 1, names: ["access_token", "refresh_token"], fields: [Secret(copying: bytes.span), nil],
+      obtainedAt: Clock.wallMilliseconds() / 1000, expiresAt: nil, refreshExpiresAt: nil)
+    let shelf = worker.shelf(of: "r")
+    shelf?.put(dead, for: TokenKey.standard, deadline: Timer.never, stands: 0)
+    shelf?.answer(TokenKey.standard, nil)
+    shelf?.remove(TokenKey.standard)
+    var phases: [Exchange.Phase?] = []
+    worker.loop.forEachHandler { if let client = $0 as? ClientConnection { phases.append(client.exchange?.phase) } }
+    return phases == [.connecting]
+  }
+  #expect(isConnecting)
+  household.bed.onExchange { $0.phase == .authorizing ? () : nil }
+  mayAnswer.signal { $0 = true }
+  #expect(token(in: client.answer().text) == "good")
+  #expect(household.upstream.requests.map { token(in: $0.target) } == ["", "good"])
+}
+
 @Test func `where the new token is refused as well, the refusal is the upstream's last word`() throws {
-  let household = try TokenHousehold { request in
+  let household = try Household(connector: "fastmoss") { request in
     isTokenRequest(request) ? [.body, .send(granted("a"))] : [.body, .send(json("no", status: "401 Unauthorized"))]
   }
   for loop in [0, 0, 1, 1, 0] {
@@ -72,7 +104,7 @@ private func token(in target: String) -> String {
 }
 
 @Test func `a body that is too large to keep is not sent again, and the next request has another token`() throws {
-  let household = try TokenHousehold(
+  let household = try Household(
     connector: "plain",
     file: """
       { "connector": "plain", "secrets": { "client_id": { "about": "" }, "client_secret": { "about": "" } },
@@ -107,7 +139,7 @@ private let spoken = """
 ])
 func `a refusal within the body of a 200 is one too, however its bytes come`(refusal: String) throws {
   let refused = Lock(0)
-  let household = try TokenHousehold(connector: "spoken", file: spoken) { request in
+  let household = try Household(connector: "spoken", file: spoken) { request in
     if isTokenRequest(request) { return [.body, .send(granted("t"))] }
     let isFirst = refused.withLock { count in
       count += 1
@@ -123,7 +155,7 @@ func `a refusal within the body of a 200 is one too, however its bytes come`(ref
 
 @Test func `an answer without the sign of a refusal passes as it came`() throws {
   let large = String(repeating: " ", count: 70_000) + #"{"errcode":40001}"#
-  let household = try TokenHousehold(connector: "spoken", file: spoken) { request in
+  let household = try Household(connector: "spoken", file: spoken) { request in
     switch request.target {
     case "/v1/token": [.body, .send(granted("t"))]
     case "/large": [.send(json(large))]
@@ -140,7 +172,7 @@ func `a refusal within the body of a 200 is one too, however its bytes come`(ref
 @Test func `an endpoint's answer that breaks off anywhere is no token, and nobody hangs`() async throws {
   let answer = granted("a")
   let cut = Lock(0)
-  let household = try TokenHousehold { request in
+  let household = try Household(connector: "fastmoss") { request in
     let count = cut.withLock { $0 }
     return [.body, .send(String(decoding: answer.utf8.prefix(count), as: UTF8.self)), count % 2 == 0 ? .close : .reset]
   }
@@ -155,7 +187,7 @@ func `a refusal within the body of a 200 is one too, however its bytes come`(ref
 }
 
 @Test func `what the endpoint says reaches the caller and the list, without our secrets`() async throws {
-  let household = try TokenHousehold { _ in
+  let household = try Household(connector: "fastmoss") { _ in
     [.body, .send(json(#"{"code":10001,"msg":"secret the-client_secret of the-client_id is wrong"}"#))]
   }
   let answer = try household.bed.ask(request("POST", "/x", body: "{}"))
@@ -172,7 +204,7 @@ func `a refusal within the body of a 200 is one too, however its bytes come`(ref
 
 @Test func `a token that comes when the secret has changed goes to nobody`() async throws {
   let mayAnswer = Lock(false)
-  let household = try TokenHousehold { request in
+  let household = try Household(connector: "fastmoss") { request in
     if request.target == "/v1/token", request.connection == 0 {
       return [.body, .wait(mayAnswer), .send(granted("old"))]
     }
@@ -191,7 +223,7 @@ func `a refusal within the body of a 200 is one too, however its bytes come`(ref
 }
 
 @Test func `a token that was dropped is fetched again, and one that nobody has cannot be dropped`() async throws {
-  let household = try TokenHousehold { request in
+  let household = try Household(connector: "fastmoss") { request in
     isTokenRequest(request) ? [.body, .send(granted("a\(request.connection)"))] : [.body, .send(json(request.target))]
   }
   #expect(await household.ask("DELETE", "/tokens/r/default").status == 422)
@@ -204,7 +236,7 @@ func `a refusal within the body of a 200 is one too, however its bytes come`(ref
 
 @Test func `a daemon that stops waits for the token that it has asked for`() async throws {
   let mayAnswer = Lock(false)
-  let household = try TokenHousehold { request in
+  let household = try Household(connector: "fastmoss") { request in
     isTokenRequest(request) ? [.body, .wait(mayAnswer), .send(granted("a"))] : [.body, .send(json("{}"))]
   }
   do {
@@ -225,7 +257,7 @@ func `a refusal within the body of a 200 is one too, however its bytes come`(ref
 }
 
 @Test func `where tokens are for a subject, each has its own, and its requests carry no other`() throws {
-  let household = try TokenHousehold(
+  let household = try Household(
     connector: "tenants",
     file: """
       { "connector": "tenants", "secrets": { "client_id": { "about": "" }, "client_secret": { "about": "" } },
@@ -253,7 +285,7 @@ func `a refusal within the body of a 200 is one too, however its bytes come`(ref
 }
 
 @Test func `an endpoint that sends interim responses without an end keeps nobody else waiting`() throws {
-  let household = try TokenHousehold { request in
+  let household = try Household(connector: "fastmoss") { request in
     if isTokenRequest(request) {
       return [.body, .send(String(repeating: "HTTP/1.1 103 Early Hints\r\n\r\n", count: 9)), .hang]
     }
