@@ -10,9 +10,10 @@ from harness.ath_agent import IdentityHost
 from harness.authority import Authority
 from harness.clock import Clock, compile_clock
 from harness.daemon import BIN, TOP, House, free_port
+from harness.providers import Provider
 from harness.upstream import Upstream
 from harness.vendor_stage import VendorStage, fill_in
-from secrets_used import SECRETS, VECTOR_SECRETS, leaks_of
+from secrets_used import CLIENT, SECRET, SECRETS, VECTOR_SECRETS, leaks_of
 
 
 # What a person's environment may hold that would change what the clients here do.
@@ -118,6 +119,12 @@ def house(build, upstream):
 @pytest.fixture(scope="session")
 def clock_library(tmp_path_factory):
     return compile_clock(tmp_path_factory.mktemp("clock"))
+
+
+@pytest.fixture
+def vendor():
+    """Whose users log in. Files about other vendors have their own."""
+    return Provider(CLIENT, SECRET)
 
 
 @pytest.fixture

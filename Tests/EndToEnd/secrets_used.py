@@ -45,6 +45,10 @@ SECRETS = {
     "oauth/refresh_token": "canary-oauth-refresh-09",
 }
 
+# The client of most OAuth tests, and where a route finds it.
+CLIENT, SECRET = SECRETS["oauth/client_id"], SECRETS["oauth/client_secret"]
+NAMES = {"client_id": "oauth/client_id", "client_secret": "oauth/client_secret"}
+
 
 def forms(secret):
     """A secret as it is and as encodings show it: base64 at each of its three alignments, hex, percent, JSON."""

@@ -15,15 +15,7 @@ from harness.daemon import BIN
 from harness.logins import come_back, log_in, refusals, sessions, user_of
 from harness.providers import Provider
 from harness.waiting import until
-from secrets_used import SECRETS
-
-CLIENT, SECRET = SECRETS["oauth/client_id"], SECRETS["oauth/client_secret"]
-NAMES = {"client_id": "oauth/client_id", "client_secret": "oauth/client_secret"}
-
-
-@pytest.fixture
-def vendor():
-    return Provider(CLIENT, SECRET)
+from secrets_used import CLIENT, NAMES, SECRET
 
 
 @pytest.fixture

@@ -9,10 +9,8 @@ from harness.logins import ask_to_begin, begin, call, come_back, exchange, log_i
 from harness.oauth_server import OAuthServer
 from harness.problems import problem
 from harness.providers import Provider
-from secrets_used import SECRETS
+from secrets_used import CLIENT, NAMES, SECRET, SECRETS
 
-CLIENT, SECRET = SECRETS["oauth/client_id"], SECRETS["oauth/client_secret"]
-NAMES = {"client_id": "oauth/client_id", "client_secret": "oauth/client_secret"}
 
 # Authlib takes no space written as `+` in the header of Basic, so its client has none.
 SERVICE, SERVICE_SECRET = "orders-service", SECRETS["authing/access_key_secret"]

@@ -22,10 +22,8 @@ from harness.logins import begin, come_back, refusals, sessions, user_of
 from harness.problems import ours
 from harness.providers import Provider
 from harness.upstream import Upstream
-from secrets_used import SECRETS
+from secrets_used import CLIENT, NAMES, SECRET
 
-CLIENT, SECRET = SECRETS["oauth/client_id"], SECRETS["oauth/client_secret"]
-NAMES = {"client_id": "oauth/client_id", "client_secret": "oauth/client_secret"}
 FIELDS = {"content-type", "content-length", "content-security-policy", "referrer-policy", "cache-control", "x-content-type-options",
           "cross-origin-resource-policy", "date", "x-request-id"}
 MARK = "<script>alert('canary-reflected')</script>\"'&"

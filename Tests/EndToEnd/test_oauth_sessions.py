@@ -9,20 +9,11 @@ import pytest
 
 from harness.logins import begin, call, come_back, exchange, log_in, sessions, user_of
 from harness.problems import problem
-from harness.providers import Provider
 from harness.stranger import as_root, stranger
 from harness.vendors import unavailable
 from harness.waiting import until
 from harness.wire import Wire
-from secrets_used import SECRETS, leaks_of
-
-CLIENT, SECRET = SECRETS["oauth/client_id"], SECRETS["oauth/client_secret"]
-NAMES = {"client_id": "oauth/client_id", "client_secret": "oauth/client_secret"}
-
-
-@pytest.fixture
-def vendor():
-    return Provider(CLIENT, SECRET)
+from secrets_used import NAMES, leaks_of
 
 
 @pytest.fixture

@@ -13,10 +13,8 @@ from harness.logins import begin, call, come_back, exchange, log_in, sessions
 from harness.problems import problem
 from harness.providers import ShangCloud
 from harness.waiting import until
-from secrets_used import SECRETS
+from secrets_used import CLIENT, NAMES, SECRET
 
-CLIENT, SECRET = SECRETS["oauth/client_id"], SECRETS["oauth/client_secret"]
-NAMES = {"client_id": "oauth/client_id", "client_secret": "oauth/client_secret"}
 JSON = [("Content-Type", "application/json")]
 
 

@@ -15,19 +15,11 @@ import pytest
 from harness import DEADLINE
 from harness.logins import NAVIGATION, ask_to_begin, begin, come_back, exchange, log_in, refusals, sessions, target_of, user_of
 from harness.problems import problem
-from harness.providers import Provider
 from harness.stranger import NOBODY, as_root, stranger
 from harness.wire import Wire
-from secrets_used import SECRETS
+from secrets_used import NAMES
 
-CLIENT, SECRET = SECRETS["oauth/client_id"], SECRETS["oauth/client_secret"]
-NAMES = {"client_id": "oauth/client_id", "client_secret": "oauth/client_secret"}
 APP = "https://app.example.com"
-
-
-@pytest.fixture
-def vendor():
-    return Provider(CLIENT, SECRET)
 
 
 @pytest.fixture
@@ -166,6 +158,25 @@ def test_another_routes_state(stage, vendor, way):
     returns(stage, address, begun.state, way, route="s")
     assert refusals(stage, 1) == ["other_route"]
     assert not vendor.asked and not sessions(stage, "s")
+
+
+@WAYS
+@pytest.mark.parametrize("changed", ["client", "provider"])
+def test_a_state_of_another_client(stage, vendor, way, changed):
+    """The route was pointed elsewhere while its user was away: the code is not for whom it would be shown to now."""
+    begun, address = begun_and_granted(stage)
+    if changed == "client":
+        stage.run_well("secret", "set", "oauth/client_id", input="another-client")
+    else:
+        stage.house.settings["routes"]["r"]["options"]["token_url"] = stage.upstream.origin + "/elsewhere/token"
+        stage.house.write()
+        stage.run_well("reload")
+    returns(stage, address, begun.state, way)
+    assert refusals(stage, 1) == ["other_client"]
+    assert not vendor.asked and not sessions(stage)
+    # It is used up as well: changing the route back helps nobody.
+    returns(stage, address, begun.state, way)
+    assert refusals(stage, 2)[1] == "used"
 
 
 @WAYS

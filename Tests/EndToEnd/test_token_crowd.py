@@ -13,10 +13,8 @@ from harness.problems import problem
 from harness.vendors import OAuth, refuses_connections, says, unavailable
 from harness.waiting import until
 from harness.wire import Wire
-from secrets_used import SECRETS, forms
+from secrets_used import CLIENT, NAMES, SECRET, forms
 
-CLIENT, SECRET = SECRETS["oauth/client_id"], SECRETS["oauth/client_secret"]
-NAMES = {"client_id": "oauth/client_id", "client_secret": "oauth/client_secret"}
 ROOM = {"connections": 4000, "connections_per_caller": 4000}
 
 

@@ -9,10 +9,7 @@ import pytest
 from harness.problems import problem
 from harness.vendors import OAuth, says, unavailable
 from harness.waiting import until
-from secrets_used import SECRETS, leaks_of
-
-CLIENT, SECRET = SECRETS["oauth/client_id"], SECRETS["oauth/client_secret"]
-NAMES = {"client_id": "oauth/client_id", "client_secret": "oauth/client_secret"}
+from secrets_used import CLIENT, NAMES, SECRET, SECRETS, leaks_of
 
 
 @pytest.fixture
