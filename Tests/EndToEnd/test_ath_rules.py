@@ -30,8 +30,10 @@ def other(server, identities):
 
 MALFORMED = [
     {"purpose": ...}, {"purpose": None}, {"redirect_uris": ...}, {"redirect_uris": []}, {"redirect_uris": ["/back"]},
-    {"redirect_uris": ["https://app.example.com/#back"]}, {"developer": {"name": "x"}}, {"developer": "x"},
-    {"developer": {"name": "x", "id": "y", "contact": 7}}, {"requested_providers": []}, {"requested_providers": {}},
+    {"redirect_uris": ["https://app.example.com/#back"]}, {"redirect_uris": ["ftp://app.example.com/back"]},
+    {"redirect_uris": ["https:///back"]}, {"redirect_uris": REDIRECT_URI}, {"redirect_uris": [REDIRECT_URI, 7]},
+    {"developer": {"name": "x"}}, {"developer": "x"}, {"developer": {"name": "x", "id": "y", "contact": 7}},
+    {"requested_providers": []}, {"requested_providers": {"mail": []}},
     {"requested_providers": [{"provider_id": "mail"}]}, {"requested_providers": [{"provider_id": "", "scopes": []}]},
     {"requested_providers": [{"provider_id": "mail", "scopes": "mail:read"}]}, {"agent_id": ""}, {"more": 1},
 ]
@@ -50,6 +52,13 @@ def test_a_malformed_registration_is_refused(client, wrong):
 def test_a_body_is_json(server, client, fields, body):
     for path in "/ath/agents/register", "/ath/authorize", "/ath/token", "/ath/revoke":
         refused(client.ask("POST", server.url + path, body, fields), "OAUTH_ERROR")
+
+
+def test_what_looks_like_json_has_to_say_so(client):
+    client.fields = {"Content-Type": "text/plain"}
+    refused(client.register(), "OAUTH_ERROR")
+    client.fields = {"Content-Type": "Application/JSON; charset=utf-8"}
+    assert client.register().status == 201
 
 
 def test_an_attestation_is_of_the_agent_that_registers(client, other):
@@ -98,12 +107,14 @@ def test_only_who_is_concerned_may_look_at_a_registration(server, client, other)
     other.connect()
     url = f"{server.url}/ath/agents/{client.client_id}"
 
-    def basic(client_id, client_secret):
-        return {"Authorization": f"Basic {base64.b64encode(f'{client_id}:{client_secret}'.encode()).decode()}"}
+    def basic(client_id, client_secret, scheme="Basic"):
+        return {"Authorization": f"{scheme} {base64.b64encode(f'{client_id}:{client_secret}'.encode()).decode()}"}
 
     refused(client.ask("GET", url), "AGENT_NOT_REGISTERED", 401)
     refused(client.ask("GET", url, fields=basic(client.client_id, "wrong")), "AGENT_NOT_REGISTERED", 401)
     refused(client.ask("GET", url, fields=basic(other.client_id, other.client_secret)), "AGENT_NOT_REGISTERED", 401)
+    digest = basic(client.client_id, client.client_secret, scheme="Digest")
+    refused(client.ask("GET", url, fields=digest), "AGENT_NOT_REGISTERED", 401)
     refused(other.call(url), "AGENT_NOT_REGISTERED", 401)
     refused(client.call(url + "x"), "AGENT_NOT_REGISTERED", 404)
     for answer in client.ask("GET", url, fields=basic(client.client_id, client.client_secret)), client.call(url):

@@ -81,7 +81,8 @@ class Agent:
 class IdentityHost:
     """Serves identity documents over HTTP; an agent's id is where its document stands.
 
-    `documents` has an agent, a status with a body, or the URL that answers instead, for each path; `asked` is what came.
+    `documents` has an agent, or status, body and perhaps type, or the URL that answers instead, for each path; `asked` is
+    what came.
     """
 
     def __init__(self):
@@ -122,8 +123,9 @@ class IdentityHost:
             kept = [(name, value) for name, value in fields if name.lower() in ("content-type", "cache-control")]
             exchange.answer(status, kept, body)
         else:
-            status, body = document if isinstance(document, tuple) else (200, json.dumps(document.document).encode())
-            exchange.answer(status, [("Content-Type", "application/json"), ("Cache-Control", self.cache_control)], body)
+            status, body, *kind = document if isinstance(document, tuple) else (200, json.dumps(document.document).encode())
+            exchange.answer(status, [
+                ("Content-Type", *(kind or ["application/json"])), ("Cache-Control", self.cache_control)], body)
 
 
 def fetch(url, context=None):
