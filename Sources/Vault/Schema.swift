@@ -89,6 +89,12 @@ enum Schema {
       sealed BLOB NOT NULL
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    -- Whose login it is, and in which order logins were begun; what a login is good for lies under the seal. `used` says how
+    -- it ended from now on: 0 not yet, 1 it was used, 2 it made room for a newer one, 3 it expired.
+    ALTER TABLE state ADD COLUMN subject TEXT NOT NULL DEFAULT '';
+    ALTER TABLE state ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
+    """,
   ]
 
   /// Before it tokens are sealed otherwise.

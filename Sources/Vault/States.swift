@@ -42,18 +42,26 @@ public enum StateOutcome: Sendable {
   case unknown
   case expired
   case used
+  /// The same subject began so many others since that it was given up.
+  case displaced
   /// It was given out for another route, where it is still good.
   case otherRoute
 }
 
 extension Vault {
-  /// States that a store has at most, and those of one route.
-  private static let mostStates = 10_000
-  private static let mostStatesOfRoute = 1000
+  /// Logins that are under way at most: in all, of a route, and of a route's subject.
+  private static let mostStates: Int64 = 10_000
+  private static let mostStatesOfRoute: Int64 = 1000
+  private static let mostStatesOfSubject: Int64 = 20
   /// Seconds that a login takes at most. One that ends later was begun while the clock was ahead.
   private static let longestLogin: Int64 = 600
+  /// Seconds that one is remembered after it expired: who comes late, or a second time, is told from who guesses.
+  private static let longestMemory: Int64 = 3600
+  /// What a login that is over keeps of what it held.
+  private static let emptied = "salt = x'', nonce = x'', sealed = x''"
 
-  /// Remembers a login by the digest of its state, the state itself never being stored.
+  /// Remembers a login by the digest of its state, the state itself never being stored. Of too many of one subject the oldest
+  /// makes room: a user who begins again and again ends the last of them.
   /// - Parameters:
   ///   - hash: SHA-256 of the state.
   ///   - now: seconds since 1970, UTC; the login expires within 600.
@@ -62,24 +70,58 @@ extension Vault {
     precondition(hash.count == 32)
     try Vault.check(login.route, login.subject)
     try change { () throws(VaultError) in
-      try database.run("DELETE FROM state WHERE expires <= \(now) OR expires > \(now + Vault.longestLogin)")
-      var count = try database.prepare("SELECT count(*), count(*) FILTER (WHERE route = ?) FROM state")
-      try count.bind(login.route)
-      _ = try count.step()
-      guard count.integer(0) < Vault.mostStates, count.integer(1) < Vault.mostStatesOfRoute else {
-        throw VaultError(.tooMany, path, "too many logins are under way; each is forgotten after five minutes")
-      }
+      try pruneStates(now)
+      try makeRoom(for: login)
       let (keyID, key) = try sealingKey(now: now)
       let identity = stateIdentity(hash, login.route, login.expires, key: keyID)
       let envelope = Envelope.seal(Vault.encoded(login).span, under: key, as: identity)
       var row = try database.prepare(
-        "INSERT INTO state (hash, route, expires, used, data_key, salt, nonce, sealed) VALUES (?, ?, ?, 0, ?, ?, ?, ?)")
+        """
+        INSERT INTO state (hash, route, subject, number, expires, used, data_key, salt, nonce, sealed)
+        SELECT ?, ?, ?, coalesce(max(number), 0) + 1, ?, 0, ?, ?, ?, ? FROM state
+        """)
       try row.bind(hash)
-      try row.bind(login.route)
+      for text in [login.route, login.subject] { try row.bind(text) }
       for number in [login.expires, keyID] { try row.bind(number) }
       for blob in [envelope.salt, envelope.nonce, envelope.sealed] { try row.bind(blob) }
       _ = try row.step()
       try countSeal(under: keyID)
+    }
+  }
+
+  /// Empties what has expired, and forgets what nobody asks for any more.
+  private func pruneStates(_ now: Int64) throws(VaultError) {
+    try database.run(
+      """
+      DELETE FROM state WHERE expires <= \(now - Vault.longestMemory) OR expires > \(now + Vault.longestLogin);
+      UPDATE state SET used = 3, \(Vault.emptied) WHERE used = 0 AND expires <= \(now);
+      """)
+    let surplus = try database.integer("SELECT count(*) FROM state") - Vault.mostStates + 1
+    guard surplus > 0 else { return }
+    try database.run(
+      "DELETE FROM state WHERE hash IN (SELECT hash FROM state WHERE used != 0 ORDER BY expires LIMIT \(surplus))")
+  }
+
+  private func makeRoom(for login: PendingLogin) throws(VaultError) {
+    var count = try database.prepare(
+      """
+      SELECT count(*), count(*) FILTER (WHERE route = ?1), count(*) FILTER (WHERE route = ?1 AND subject = ?2)
+      FROM state WHERE used = 0
+      """)
+    for text in [login.route, login.subject] { try count.bind(text) }
+    _ = try count.step()
+    if count.integer(2) >= Vault.mostStatesOfSubject {
+      var oldest = try database.prepare(
+        """
+        UPDATE state SET used = 2, \(Vault.emptied) WHERE hash =
+          (SELECT hash FROM state WHERE used = 0 AND route = ? AND subject = ? ORDER BY number LIMIT 1)
+        """)
+      for text in [login.route, login.subject] { try oldest.bind(text) }
+      _ = try oldest.step()
+      return
+    }
+    guard count.integer(0) < Vault.mostStates, count.integer(1) < Vault.mostStatesOfRoute else {
+      throw VaultError(.tooMany, path, "too many logins are under way; each is forgotten after five minutes")
     }
   }
 
@@ -104,9 +146,9 @@ extension Vault {
       guard let key = dataKeys[keyID],
         let payload = envelope.open(under: key, as: stateIdentity(hash, route, expires, key: keyID)),
         let login = Vault.login(payload.span, route, expires)
-      else { throw VaultError(.tokenMismatch, path, "a login of \(route)") }
-      // The row stays until it would have expired, to tell a replay from a guess; what it held does not.
-      var emptied = try database.prepare("UPDATE state SET salt = x'', nonce = x'', sealed = x'' WHERE hash = ?")
+      else { throw VaultError(.stateMismatch, path, route) }
+      // The row stays, to tell a replay from a guess; what it held does not.
+      var emptied = try database.prepare("UPDATE state SET \(Vault.emptied) WHERE hash = ?")
       try emptied.bind(hash)
       _ = try emptied.step()
       return .login(login)
@@ -118,7 +160,11 @@ extension Vault {
     try row.bind(hash)
     guard try row.step() else { return .unknown }
     guard row.text(0).utf8.elementsEqual(route.utf8) else { return .otherRoute }
-    return row.integer(1) != 0 ? .used : .expired
+    return switch row.integer(1) {
+    case 1: .used
+    case 2: .displaced
+    default: .expired
+    }
   }
 
   /// Forgets logins that are under way: what they hold lies under a data key that is about to go.

@@ -7,7 +7,7 @@ public struct VaultError: Error, Sendable {
     case missing, exists, leftoverLog, locked, storePermissions, foreign, truncated, damaged, newerSchema, inputOutput,
       forbidden
     // What is in it.
-    case secretMismatch, tokenMismatch, dataKeyMismatch, badName, badSubject, tooLarge, tooMany
+    case secretMismatch, tokenMismatch, stateMismatch, dataKeyMismatch, badName, badSubject, tooLarge, tooMany
     // The master key.
     case keyMissing, keyExists, keyLocked, keyPermissions, keyMalformed, keyTruncated, wrongKey, wrongKeyKind,
       passphraseTooShort
@@ -30,9 +30,9 @@ public struct VaultError: Error, Sendable {
   public var exitStatus: Int32 {
     switch code {
     case .badName, .badSubject: 64
-    case .foreign, .truncated, .damaged, .newerSchema, .secretMismatch, .tokenMismatch, .dataKeyMismatch, .keyMalformed,
-      .keyTruncated,
-      .tooLarge, .leftoverLog:
+    case .foreign, .truncated, .damaged, .newerSchema, .secretMismatch, .tokenMismatch, .stateMismatch,
+      .dataKeyMismatch,
+      .keyMalformed, .keyTruncated, .tooLarge, .leftoverLog:
       65
     case .locked, .keyLocked: 69
     case .exists, .keyExists, .inputOutput, .tooMany: 74
@@ -60,6 +60,8 @@ public struct VaultError: Error, Sendable {
       "the store \(subject) has a secret that does not belong where it lies\(reason): its row was swapped, moved or changed"
     case .tokenMismatch:
       "the store \(subject) has a token that does not belong where it lies\(reason): its row was swapped, moved or changed"
+    case .stateMismatch:
+      "the store \(subject) has a login under way that does not belong where it lies\(reason): its row was swapped, moved or changed"
     case .dataKeyMismatch: "the store \(subject) has a data key that its master key does not open: its row was changed"
     case .badName: "\"\(subject)\" cannot be a secret's name"
     case .badSubject: "a token of the route \(subject) cannot be stored for that subject"
@@ -93,6 +95,7 @@ public struct VaultError: Error, Sendable {
     case .inputOutput: "look at the disk, the mount and its permissions"
     case .secretMismatch: "restore the store from a backup, or remove the secret's row; it was left as it is"
     case .tokenMismatch: "restore the store from a backup, or remove the token's row; it was left as it is"
+    case .stateMismatch: "begin the login anew; its row was left as it is, and is forgotten within two hours"
     case .dataKeyMismatch: "restore the store from a backup; it was left as it is"
     case .badName: "use letters, digits and . _ - in parts joined by /, as in codegate/api_key; 128 bytes at most"
     case .badSubject: "a subject has 1 to 256 bytes and no control characters"

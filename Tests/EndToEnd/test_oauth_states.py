@@ -100,13 +100,31 @@ def test_a_state_is_good_for_300_s(stage, vendor, way):
 
 
 @WAYS
-def test_a_state_that_is_expired_for_long_is_not_kept(stage, vendor, way):
+def test_an_expired_state_is_remembered_for_an_hour(stage, vendor, way):
+    """The log tells who comes late from who guesses, also when others have begun since; and not for ever."""
     begun, address = begun_and_granted(stage)
+    stage.clock.passes(301)
+    begin(stage)
+    returns(stage, address, begun.state, way)
     stage.clock.passes(3600)
     begin(stage)
     returns(stage, address, begun.state, way)
-    assert refusals(stage, 1) in (["expired"], ["unknown"])
+    assert refusals(stage, 2) == ["expired", "unknown"]
     assert not vendor.asked
+
+
+@WAYS
+def test_who_begins_again_and_again_ends_the_last(stage, vendor, way):
+    """Twenty logins of a subject are under way at most: the oldest makes room. Others' stay, and so does all that the route has."""
+    others, others_address = begun_and_granted(stage, subject="bob")
+    oldest, address = begun_and_granted(stage, subject="alice")
+    vendor.user = "alice"
+    last = [begun_and_granted(stage, subject="alice") for _ in range(20)][-1]
+    returns(stage, address, oldest.state, way)
+    assert refusals(stage, 1) == ["displaced"]
+    for good in last[1], others_address:
+        assert come_back(stage, good).status == 200
+    assert sorted(sessions(stage)) == ["alice", "bob"]
 
 
 @WAYS

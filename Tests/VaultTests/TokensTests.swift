@@ -129,11 +129,11 @@ struct TokensTests {
   }
 }
 
-private func login(_ expires: Int64 = 300, verifier: String = "verifier-canary", returnTo: String? = nil)
-  -> PendingLogin
-{
+private func login(
+  _ expires: Int64 = 300, subject: String = "alice", verifier: String = "verifier-canary", returnTo: String? = nil
+) -> PendingLogin {
   PendingLogin(
-    route: "r", subject: "alice", caller: 1001, redirectURI: "http://127.0.0.1:7220/-/oauth/r/callback",
+    route: "r", subject: subject, caller: 1001, redirectURI: "http://127.0.0.1:7220/-/oauth/r/callback",
     returnTo: returnTo, scope: "user:basic", verifier: secret(verifier), identity: identity, expires: expires)
 }
 
@@ -146,6 +146,7 @@ extension StateOutcome {
     case .unknown: "unknown"
     case .expired: "expired"
     case .used: "used"
+    case .displaced: "displaced"
     case .otherRoute: "other route"
     }
   }
@@ -174,8 +175,32 @@ struct StatesTests {
     #expect(try vault.takeState(hash: hash(1), route: "s", now: 10).name == "other route")
     #expect(try vault.takeState(hash: hash(1), route: "r", now: 300).name == "expired")
     try vault.addState(hash: hash(2), login(700), now: 300)
-    #expect(try vault.takeState(hash: hash(1), route: "r", now: 301).name == "unknown", "it was pruned")
+    // What it held is gone, and whoever brings it is late all the same, for an hour.
+    #expect(try vault.database.integer("SELECT count(*) FROM state WHERE sealed != x''") == 1)
+    #expect(try vault.takeState(hash: hash(1), route: "r", now: 301).name == "expired")
+    #expect(try vault.takeState(hash: hash(1), route: "r", now: 299).name == "expired", "the clock was set back")
     #expect(try vault.takeState(hash: hash(2), route: "r", now: 301).name == "login")
+    try vault.addState(hash: hash(3), login(4100), now: 3899)
+    #expect(try vault.takeState(hash: hash(1), route: "r", now: 3899).name == "expired")
+    try vault.addState(hash: hash(4), login(4100), now: 3900)
+    #expect(try vault.takeState(hash: hash(1), route: "r", now: 3900).name == "unknown", "it was pruned")
+  }
+
+  @Test func `of too many logins of a subject the oldest makes room`() throws {
+    let vault = try Store().open()
+    // Those that are over take none.
+    try vault.addState(hash: hash(98), login(), now: 0)
+    #expect(try vault.takeState(hash: hash(98), route: "r", now: 0).name == "login")
+    for number in 1...20 as ClosedRange<UInt8> { try vault.addState(hash: hash(number), login(), now: 0) }
+    try vault.addState(hash: hash(99), login(subject: "bob"), now: 0)
+    for number in 21...22 as ClosedRange<UInt8> { try vault.addState(hash: hash(number), login(), now: 0) }
+    for number in 1...2 as ClosedRange<UInt8> {
+      #expect(try vault.takeState(hash: hash(number), route: "r", now: 1).name == "displaced")
+    }
+    #expect(try vault.database.integer("SELECT count(*) FROM state WHERE sealed != x''") == 21)
+    for number in [3, 22, 99] as [UInt8] {
+      #expect(try vault.takeState(hash: hash(number), route: "r", now: 1).name == "login")
+    }
   }
 
   @Test func `one that was begun while the clock was ahead gives nothing, and takes no room`() throws {
@@ -200,11 +225,30 @@ struct StatesTests {
     let vault = try Store().open()
     for number in 0..<1000 {
       try vault.addState(
-        hash: [UInt8](repeating: 0, count: 30) + [UInt8(number / 256), UInt8(number % 256)], login(), now: 0)
+        hash: [UInt8](repeating: 0, count: 30) + [UInt8(number / 256), UInt8(number % 256)],
+        login(subject: "\(number)"), now: 0)
     }
     let error = #expect(throws: VaultError.self) { try vault.addState(hash: hash(9), login(), now: 0) }
     #expect(error?.code == .tooMany)
     try vault.addState(hash: hash(9), login(700), now: 300)
+    #expect(try vault.takeState(hash: hash(0), route: "r", now: 300).name == "expired")
+  }
+
+  @Test func `what is remembered of logins that are over makes room as well`() throws {
+    let vault = try Store().open()
+    try vault.addState(hash: hash(1), login(), now: 0)
+    for number in 0..<9990 {
+      try vault.database.run(
+        """
+        INSERT INTO state (hash, route, expires, used, data_key, salt, nonce, sealed)
+        VALUES (CAST(printf('%032d', \(number)) AS BLOB), 'r', 300, 1, 1, x'', x'', x'')
+        """)
+    }
+    for number in 2...20 as ClosedRange<UInt8> { try vault.addState(hash: hash(number), login(), now: 0) }
+    #expect(try vault.database.integer("SELECT count(*) FROM state") == 10_000)
+    for number in [1, 20] as [UInt8] {
+      #expect(try vault.takeState(hash: hash(number), route: "r", now: 1).name == "login")
+    }
   }
 
   @Test(arguments: [
@@ -218,8 +262,12 @@ struct StatesTests {
     store.tamper(sql)
     let opened = try store.open()
     for route in ["r", "s"] {
-      let outcome = try? opened.takeState(hash: hash(1), route: route, now: 1)
-      #expect(outcome?.name != "login")
+      do throws(VaultError) {
+        #expect(try opened.takeState(hash: hash(1), route: route, now: 1).name != "login")
+      } catch {
+        #expect(error.code == .stateMismatch && error.exitStatus == 65)
+        #expect(error.message.contains("has a login under way that does not belong where it lies: \(route):"))
+      }
     }
   }
 }

@@ -167,6 +167,7 @@ final class LoginDesk {
     case .unknown: reason = "unknown"
     case .expired: reason = "expired"
     case .used: reason = "used"
+    case .displaced: reason = "displaced"
     case .otherRoute: reason = "other_route"
     }
     refuse(route.name, reason)
