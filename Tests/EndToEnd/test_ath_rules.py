@@ -183,6 +183,7 @@ WRONG_EXCHANGES = {
     "another client": ({"client_id": "ath-client-9"}, "AGENT_NOT_REGISTERED", 403),
     "a wrong secret": ({"client_secret": "wrong"}, "AGENT_NOT_REGISTERED", 401),
     "an empty secret": ({"client_secret": ""}, "AGENT_NOT_REGISTERED", 401),
+    "a number for a secret": ({"client_secret": 7}, "AGENT_NOT_REGISTERED", 401),
     "no secret": ({"client_secret": ...}, "OAUTH_ERROR", 400),
     "no attestation": ({"agent_attestation": ...}, "OAUTH_ERROR", 400),
     "another session": ({"ath_session_id": "ath-session-9"}, "SESSION_NOT_FOUND", 400),
@@ -247,6 +248,7 @@ def test_a_user_may_say_no(server, client):
     back = came_back(server.denies(begun["authorization_url"]))
     assert back["error"] == "access_denied" and "code" not in back
     assert back["state"] == server.steps("authorize")[0].json["state"]
+    refused(client.ask("GET", begun["authorization_url"]), "STATE_MISMATCH")
     refused(client.exchange("", begun["ath_session_id"]), "USER_DENIED")
     refused(client.exchange("", begun["ath_session_id"]), "SESSION_NOT_FOUND")
 
@@ -260,6 +262,16 @@ def test_a_token_is_for_what_all_agree_to(server, client, consented, effective):
         return refused(answer, "SCOPE_NOT_APPROVED")
     assert answer.json()["effective_scopes"] == answer.json()["scope_intersection"]["effective"] == effective
     assert answer.json()["scope_intersection"]["agent_approved"] == ["mail:read", "mail:send"]
+
+
+def test_a_scope_may_be_withdrawn_before_the_exchange(server, client):
+    client.scopes = ["mail:read", "mail:send"]
+    client.register()
+    first, second = client.consent(), client.consent()
+    server.denied_scopes = {"mail:send"}
+    assert client.exchange(*first).json()["effective_scopes"] == ["mail:read"]
+    server.denied_scopes = {"mail:send", "mail:read"}
+    refused(client.exchange(*second), "SCOPE_NOT_APPROVED")
 
 
 def test_the_way_back_may_be_the_reference_servers(server, client):
