@@ -254,6 +254,10 @@ struct Checker {
     }
     guard children.count == arguments.count else { return nil }
     switch function.operation {
+    case .es256 where program.nodes[children[0]].operation == .literal:
+      return fail(
+        "a private key in the connector's file is no secret", arguments[0].range,
+        "declare one under \"secrets\" and write secret.<name>")
     case .or: return compileOr(children, arguments)
     case .json, .jwtClaim: return compilePath(function, children, arguments)
     case .when:
@@ -332,9 +336,11 @@ struct Checker {
     _ operation: Operation, _ children: [Int], type: ValueType = .bytes, payload: Int64 = 0, traits: Node.Traits? = nil
   ) -> Int {
     let inherited = children.map { program.nodes[$0].traits }
-    var result: Node.Traits = inherited.allSatisfy { $0.contains(.fixed) } ? .fixed : []
+    // A signature is another each time.
+    let isFixed = operation != .es256 && inherited.allSatisfy { $0.contains(.fixed) }
+    var result: Node.Traits = isFixed ? .fixed : []
     if inherited.contains(where: { $0.contains(.optional) }) { result.insert(.optional) }
-    if operation.isDigest || operation.isMac {
+    if operation.isOneWay {
       result.insert(.binary)
     } else {
       let keepsBinary = [.concat, .join, .lower, .upper, .or, .when].contains(operation)

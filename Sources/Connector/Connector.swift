@@ -14,6 +14,8 @@ public final class Connector: Sendable {
   public let readsEntropy: Bool
   public let readsSubject: Bool
   let readsTime: Bool
+  /// Whether there are ECDSA signatures in it: the same request is then signed differently each time.
+  public var signsAtRandom: Bool { !program.signatures.isEmpty }
   /// Requests are signed with a token: without one there is none to send.
   public let needsToken: Bool
   /// How tokens are got; nil for a connector without them.

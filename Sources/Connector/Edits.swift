@@ -116,21 +116,26 @@ extension Signer {
   }
 
   private func missing(_ node: Int, _ target: String) -> EvaluationError {
+    .missing(needed: described(node), target: target)
+  }
+
+  /// What a node is, for messages: never what is in it.
+  func described(_ node: Int) -> String {
     let found = program.nodes[node]
-    let needed =
-      switch found.operation {
-      case .header: "the request header \(connector.readHeaders[found.index])"
-      case .option: "the option \(connector.options[found.index].name)"
-      case .secret: "the secret \(connector.secrets[found.index].name)"
-      case .token: "the token's field \(connector.tokenFields[found.index])"
-      case .state, .redirectURI, .scope, .code, .codeVerifier:
-        "the login's \(OAuthLogin.names[found.operation.loginField ?? 0].text)"
-      case .literal: "\"\(String(decoding: program.literal(found), as: UTF8.self))\" where when(…) looks for it"
-      case .json: "the field \(program.paths[found.index].written) of a JSON text"
-      case .jwtClaim: "the claim \(program.paths[found.index].written) of a token"
-      default: "a value"
-      }
-    return .missing(needed: needed, target: target)
+    return switch found.operation {
+    case .header: "the request header \(connector.readHeaders[found.index])"
+    case .option: "the option \(connector.options[found.index].name)"
+    case .secret: "the secret \(connector.secrets[found.index].name)"
+    case .token: "the token's field \(connector.tokenFields[found.index])"
+    case .state, .redirectURI, .scope, .code, .codeVerifier:
+      "the login's \(OAuthLogin.names[found.operation.loginField ?? 0].text)"
+    case .literal: "\"\(String(decoding: program.literal(found), as: UTF8.self))\" where when(…) looks for it"
+    case .value where program.nodes[values[found.index].node].childCount == 0: described(values[found.index].node)
+    case .value: "the value \(values[found.index].name)"
+    case .json: "the field \(program.paths[found.index].written) of a JSON text"
+    case .jwtClaim: "the claim \(program.paths[found.index].written) of a token"
+    default: "a value"
+    }
   }
 }
 

@@ -1,3 +1,5 @@
+public import Crypto
+
 /// Bytes that exist already, wherever they lie.
 struct Slice {
   enum Origin: UInt8 {
@@ -39,6 +41,8 @@ struct Evaluation {
   /// Most bytes that the patch may hold, and whether something had no room: then the request is refused.
   var limit = Evaluation.room
   var isTooLarge = false
+  /// What else the request is refused for, the first of it. What it happened in is then absent.
+  var failure: EvaluationError?
 
   /// Beside what the body takes.
   static let room = 16 << 20
@@ -60,6 +64,12 @@ public enum EvaluationError: Error, Equatable, Sendable {
   case notText(member: String)
   /// Values that grow beyond all reason.
   case tooLarge
+  /// What `es256` is to sign with cannot do that.
+  case key(found: String, ES256Error)
+  /// What `json_string` is to quote has bytes that are no UTF-8.
+  case notUTF8(found: String)
+  /// `add` of numbers whose sum has more than 63 bits.
+  case sumTooLarge
 
   public var message: String {
     switch self {
@@ -69,6 +79,9 @@ public enum EvaluationError: Error, Equatable, Sendable {
     case .malformedForm: "the form has a percent sign without two hexadecimal digits"
     case .bodyNotObject: "the body must be a JSON object, since the connector adds members to it"
     case .notText(let member): "the value for the body's member \(member) is not UTF-8"
+    case .key(let found, let error): "\(found) cannot sign with ES256: \(error.message)"
+    case .notUTF8(let found): "\(found) is not UTF-8, as json_string needs it"
+    case .sumTooLarge: "a sum does not fit into 63 bits"
     case .tooLarge: "the connector makes more than \(Evaluation.room >> 20) MiB of it"
     }
   }

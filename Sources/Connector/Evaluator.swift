@@ -48,6 +48,7 @@ extension Signer {
     case .when:
       guard holds(node, request, &patch) else { return .absent(patch.state.missing) }
       return value(of: program.edges[node.firstChild + 2], request, &patch)
+    case .add: return sum(index, request, &patch)
     case .sort:
       let argument = value(of: program.edges[node.firstChild], request, &patch)
       guard case .pairs(let range) = argument else { return argument }
@@ -99,7 +100,8 @@ extension Signer {
         return false
       }
       mac.finish(into: &patch.arena)
-    case .hex, .base64, .base64URL, .lower, .upper, .percentEncode, .formEncode, .json, .jwtClaim:
+    case .es256: return emitSignature(index, request, &patch)
+    case .hex, .base64, .base64URL, .lower, .upper, .percentEncode, .formEncode, .jsonString, .json, .jwtClaim:
       let argument = value(of: program.edges[node.firstChild], request, &patch)
       patch.scratch.clear()
       switch argument {
@@ -110,6 +112,9 @@ extension Signer {
         guard transform(node, slice, request, patch.arena, to: &patch.scratch) else {
           patch.arena.truncate(to: start)
           patch.state.missing = index
+          if node.operation == .jsonString {
+            patch.fail(.notUTF8(found: described(program.edges[node.firstChild])), at: index)
+          }
           return false
         }
       case .pairs(let pairs): patch.encode(pairs, asForm: node.operation == .formEncode)
@@ -181,7 +186,7 @@ extension Signer {
 
   /// Gives a node's bytes to a digest.
   /// - Returns: false when the node is absent; the digest has then seen a part and must be reset.
-  private func feed(
+  func feed(
     _ index: Int, to sink: some MessageSink, _ request: borrowing ConnectorRequest, _ patch: inout Patch
   ) -> Bool {
     let node = program.nodes[index]
@@ -219,6 +224,21 @@ extension Signer {
     }
     patch.arena.truncate(to: start)
     return mac
+  }
+
+  private func sum(_ index: Int, _ request: borrowing ConnectorRequest, _ patch: inout Patch) -> Value {
+    var sum: Int64 = 0
+    for child in program.children(of: index) {
+      let term = value(of: child, request, &patch)
+      guard case .number(let number) = term else { return term }
+      let (next, isTooLarge) = sum.addingReportingOverflow(number)
+      if isTooLarge {
+        patch.fail(.sumTooLarge, at: index)
+        return .absent(index)
+      }
+      sum = next
+    }
+    return .number(sum)
   }
 
   // MARK: Bytes
@@ -304,3 +324,4 @@ protocol MessageSink: AnyObject {
 
 extension Digest: MessageSink {}
 extension HMAC: MessageSink {}
+extension ES256Signer: MessageSink {}

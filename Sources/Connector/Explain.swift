@@ -33,7 +33,8 @@ public struct Explanation: Sendable, Equatable {
 
 extension Signer {
   /// Evaluates a request and shows each step. Secrets are `•••`; what a secret can be read back from (an encoding of it,
-  /// a digest of secrets and constants, the key of a MAC) is `•••` as a whole; digests and MACs of a request are shown.
+  /// a digest of secrets and constants, the key of a MAC) is `•••` as a whole; digests, MACs and signatures of a request are
+  /// shown.
   /// Sends and keeps nothing. Without a token that it needs, each step that needs it says so.
   public func explain(
     _ request: borrowing ConnectorRequest, token: Token? = nil, time: RequestTime, entropy: RequestEntropy
@@ -58,7 +59,7 @@ extension Signer {
     return Explanation(steps: steps, error: failure)
   }
 
-  private static let noGeneration: Int64 = -1
+  static let noGeneration: Int64 = -1
 
   /// Stands in so that the steps that need no token can be shown.
   private static func noToken(_ names: [String]) -> Token {
@@ -68,23 +69,28 @@ extension Signer {
   }
 
   /// Notes a step. It must stand where the value has just been made: the query and body may change after.
+  /// - Parameter made: the node's value, where it is kept: what a signature is in is shown as it will be used.
   func explain(
-    _ part: ExplainStep.Part, _ name: String, _ node: Int, _ request: borrowing ConnectorRequest,
-    _ patch: inout Patch
+    _ part: ExplainStep.Part, _ name: String, _ node: Int, made: Value? = nil,
+    _ request: borrowing ConnectorRequest, _ patch: inout Patch
   ) {
     let start = patch.arena.count
     let reason = patch.state.missing
     let isUnknown = token?.generation == Signer.noGeneration && program.nodes[node].traits.contains(.token)
-    let shown = isUnknown ? EvaluationError.noToken.message : show(node, request, &patch)
+    let shown = isUnknown ? EvaluationError.noToken.message : show(node, made: made, request, &patch)
     patch.arena.truncate(to: start)
     patch.state.missing = reason
     trace?.append(ExplainStep(part: part, name: name, shown: shown))
   }
 
   /// - Returns: nil when the node is absent.
-  private func show(_ index: Int, _ request: borrowing ConnectorRequest, _ patch: inout Patch) -> String? {
+  private func show(
+    _ index: Int, made: Value? = nil, _ request: borrowing ConnectorRequest, _ patch: inout Patch
+  ) -> String? {
     let node = program.nodes[index]
-    guard node.traits.contains(.secret) else { return plain(index, request, &patch) }
+    guard node.traits.contains(.secret) else {
+      return plain(made ?? value(of: index, request, &patch), request, &patch)
+    }
     // Whether it is there at all is no secret.
     let start = patch.arena.count
     let isThere = emit(index, request, &patch)
@@ -122,8 +128,8 @@ extension Signer {
   }
 
   /// Of a node that no secret is in.
-  private func plain(_ index: Int, _ request: borrowing ConnectorRequest, _ patch: inout Patch) -> String? {
-    switch value(of: index, request, &patch) {
+  private func plain(_ value: Value, _ request: borrowing ConnectorRequest, _ patch: inout Patch) -> String? {
+    switch value {
     case .absent: return nil
     case .number(let number): return String(number)
     case .bytes(let slice): return Signer.text(span(of: slice, request, patch.arena))

@@ -21,6 +21,7 @@ struct Function: Sendable {
   /// What may stand in an argument's place.
   enum Argument: Equatable, Sendable {
     case bytes
+    case number
     case pairs
     case bytesOrPairs
     /// Anything that has a text: pairs are `name=value` each.
@@ -31,6 +32,7 @@ struct Function: Sendable {
     func accepts(_ type: ValueType) -> Bool {
       switch self {
       case .bytes, .literal: type == .bytes
+      case .number: type == .number
       case .pairs: type == .pairs
       case .bytesOrPairs: type != .number
       case .any: true
@@ -40,6 +42,7 @@ struct Function: Sendable {
     var described: String {
       switch self {
       case .bytes: "bytes"
+      case .number: "a number"
       case .pairs: "pairs"
       case .bytesOrPairs: "bytes or pairs"
       case .any: "bytes, a number or pairs"
@@ -83,6 +86,7 @@ struct Function: Sendable {
     "hmac_sha256": Function(.hmacSHA256, "hmac_sha256(key, bytes)", [.bytes, .bytes]),
     "hmac_sha384": Function(.hmacSHA384, "hmac_sha384(key, bytes)", [.bytes, .bytes]),
     "hmac_sha512": Function(.hmacSHA512, "hmac_sha512(key, bytes)", [.bytes, .bytes]),
+    "es256": Function(.es256, "es256(key, bytes)", [.bytes, .bytes]),
     "hex": Function(.hex, "hex(bytes)", [.bytes]),
     "base64": Function(.base64, "base64(bytes)", [.bytes]),
     "base64url": Function(.base64URL, "base64url(bytes)", [.bytes]),
@@ -90,12 +94,14 @@ struct Function: Sendable {
     "upper": Function(.upper, "upper(bytes)", [.bytes]),
     "percent_encode": Function(.percentEncode, "percent_encode(bytes or pairs)", [.bytesOrPairs]),
     "form_encode": Function(.formEncode, "form_encode(bytes or pairs)", [.bytesOrPairs]),
+    "json_string": Function(.jsonString, "json_string(bytes)", [.bytes]),
     "sort": Function(.sort, "sort(pairs)", [.pairs], result: .pairs),
     "concat": Function(.concat, "concat(a, b, …)", [.any], variadic: true),
     "join": Function(.join, "join('separator', a, b, …)", [.bytes, .any], variadic: true),
     "json": Function(.json, "json(bytes, 'path.to.field')", [.bytes, .literal], mayBeAbsent: true),
     "jwt_claim": Function(.jwtClaim, "jwt_claim(token, 'path.to.claim')", [.bytes, .literal], mayBeAbsent: true),
     "time": Function(.time, "time('format', 'zone')", [.literal, .literal], required: 1),
+    "add": Function(.add, "add(number, number)", [.number, .number], result: .number),
     "or": Function(.or, "or(a, b)", [.any, .any]),
     "when": Function(.when, "when(a, 'text', b)", [.bytes, .literal, .any], mayBeAbsent: true),
   ]

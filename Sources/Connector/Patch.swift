@@ -80,6 +80,12 @@ public struct Patch: ~Copyable {
     if hasRoom(for: scratch.count) { arena.append(scratch, from: 0) }
   }
 
+  /// Refuses the request, for the first reason that there is.
+  mutating func fail(_ error: EvaluationError, at node: Int) {
+    state.failure = state.failure ?? error
+    state.missing = node
+  }
+
   mutating func begin() {
     headers.removeAll(keepingCapacity: true)
     query = nil
@@ -89,5 +95,6 @@ public struct Patch: ~Copyable {
     scratch.clear()
     pairs.removeAll(keepingCapacity: true)
     state.values.removeAll(keepingCapacity: true)
+    state.failure = nil
   }
 }

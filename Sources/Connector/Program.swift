@@ -8,8 +8,9 @@ enum Operation: UInt8, Sendable {
 
   case md5, sha1, sha256, sha384, sha512
   case hmacSHA1, hmacSHA256, hmacSHA384, hmacSHA512
-  case hex, base64, base64URL, lower, upper, percentEncode, formEncode
-  case sort, concat, join, json, jwtClaim, time, or, when
+  case es256
+  case hex, base64, base64URL, lower, upper, percentEncode, formEncode, jsonString
+  case sort, concat, join, json, jwtClaim, time, add, or, when
 
   /// Of a login: which of its fields.
   var loginField: Int? {
@@ -19,6 +20,8 @@ enum Operation: UInt8, Sendable {
 
   var isDigest: Bool { rawValue >= Operation.md5.rawValue && rawValue <= Operation.sha512.rawValue }
   var isMac: Bool { rawValue >= Operation.hmacSHA1.rawValue && rawValue <= Operation.hmacSHA512.rawValue }
+  /// Raw bytes that nothing can be read back from.
+  var isOneWay: Bool { isDigest || isMac || self == .es256 }
 }
 
 /// One checked step of an expression: plain data, so that reading one costs a load.
@@ -27,13 +30,13 @@ struct Node: Sendable {
     let rawValue: UInt8
     /// May turn out absent; only `or` and an optional target resolve that.
     static let optional = Traits(rawValue: 1)
-    /// Raw bytes of a digest, which no header can carry.
+    /// Raw bytes of a digest or signature, which no header can carry.
     static let binary = Traits(rawValue: 2)
     /// The same for every request of a route: made of literals, options and secrets only.
     static let fixed = Traits(rawValue: 4)
     /// A secret could be read back from it, or it is as good as one: `explain` masks it. See `deriveSecrecy`.
     static let secret = Traits(rawValue: 8)
-    /// A digest or MAC that a secret went into, with something of the request.
+    /// A digest, MAC or signature that a secret went into, with something of the request.
     static let derived = Traits(rawValue: 16)
     /// Nothing that differs from one request to the next but the time, the host and for whom it is.
     static let constant = Traits(rawValue: 32)
@@ -63,6 +66,12 @@ struct Program: Sendable {
     var isFixed: Bool
   }
 
+  /// A call of `es256`: its key is read once when it is fixed.
+  struct Signature: Sendable {
+    var key: Int
+    var isFixed: Bool
+  }
+
   var nodes: [Node] = []
   /// The children of all nodes, each node's in a row.
   private(set) var edges: [Int] = []
@@ -71,6 +80,7 @@ struct Program: Sendable {
   /// One reusable context for each call of a digest.
   private(set) var digests: [Operation] = []
   private(set) var macs: [Mac] = []
+  private(set) var signatures: [Signature] = []
   private(set) var formats: [TimeFormat] = []
   private(set) var paths: [JSONPath] = []
 
@@ -84,6 +94,10 @@ struct Program: Sendable {
     if node.operation.isMac {
       node.payload = Int64(macs.count)
       macs.append(Mac(operation: node.operation, key: children[0], isFixed: nodes[children[0]].traits.contains(.fixed)))
+    }
+    if node.operation == .es256 {
+      node.payload = Int64(signatures.count)
+      signatures.append(Signature(key: children[0], isFixed: nodes[children[0]].traits.contains(.fixed)))
     }
     node.firstChild = edges.count
     node.childCount = children.count
@@ -126,6 +140,7 @@ struct Program: Sendable {
     copy.literals = literals.map { $0 }
     copy.digests = digests.map { $0 }
     copy.macs = macs.map { $0 }
+    copy.signatures = signatures.map { $0 }
     copy.formats = formats.map { $0 }
     copy.paths = paths.map { $0 }
     return copy

@@ -2,7 +2,8 @@
 extension Program {
   /// Marks what a secret can be read back from, and what is as good as a secret.
   ///
-  /// A digest of secrets and constants is: whoever reads it can send it. So is what keys a MAC, whatever else went into it.
+  /// A digest or signature of secrets and constants is: whoever reads it can send it. So is what keys a MAC or a signature,
+  /// whatever else went into it.
   /// The query and body are, once a secret has been put into them.
   mutating func deriveSecrecy(
     _ values: [Connector.Definition], body: [Connector.Target], query: [Connector.Target]
@@ -16,7 +17,7 @@ extension Program {
       for index in nodes.indices {
         derive(index, values, isMasked: masked.contains(index), hasToken: tokens.contains(index))
       }
-      for mac in macs { collectDerived(mac.key, values, &masked) }
+      for key in macs.map(\.key) + signatures.map(\.key) { collectDerived(key, values, &masked) }
       let inBody = body.map { nodes[$0.node].traits }
       let inQuery = query.map { nodes[$0.node].traits }
       for (index, phase) in phases.enumerated() {
@@ -63,7 +64,7 @@ extension Program {
       if inherited.contains(where: { $0.contains(.token) }) { traits.insert(.token) }
       let isSecret = inherited.contains { $0.contains(.secret) }
       let isDerived = inherited.contains { $0.contains(.derived) }
-      if node.operation.isDigest || node.operation.isMac {
+      if node.operation.isOneWay {
         if isSecret || isDerived { traits.insert(traits.contains(.constant) ? .secret : .derived) }
       } else {
         if isSecret { traits.insert(.secret) }
@@ -75,13 +76,13 @@ extension Program {
     nodes[index].traits = nodes[index].traits.subtracting(Node.Traits.secrecy).union(traits)
   }
 
-  /// The digests and MACs that a key is made of.
+  /// The digests, MACs and signatures that a key is made of.
   private func collectDerived(_ index: Int, _ values: [Connector.Definition], _ found: inout Set<Int>) {
     let node = nodes[index]
     guard node.traits.contains(.derived) else { return }
     if node.operation == .value {
       collectDerived(values[node.index].node, values, &found)
-    } else if node.operation.isDigest || node.operation.isMac {
+    } else if node.operation.isOneWay {
       found.insert(index)
     } else {
       for child in children(of: index) { collectDerived(child, values, &found) }

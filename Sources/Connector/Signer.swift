@@ -20,6 +20,8 @@ public final class Signer {
   let macs: [HMAC]
   /// Of each MAC, whether its context has its key for good. A fixed key may be absent: then there is none to have.
   private(set) var isKeyed: [Bool]
+  /// Of each call of `es256`, what signs; nil where the key differs from request to request, or is absent.
+  private(set) var signers: [ES256Signer?]
   /// The connector's lists, this signer's own.
   let values: [Connector.Definition]
   let headers: [Connector.Target]
@@ -68,12 +70,15 @@ public final class Signer {
     digests = program.digests.map { Digest($0.hash) }
     macs = program.macs.map { HMAC($0.operation.hash, key: Span()) }
     isKeyed = program.macs.map { _ in false }
-    keyFixed()
+    signers = program.signatures.map { _ in nil }
+    try keyFixed()
   }
 
-  /// Keys the contexts of MACs whose key is the same for every request; `keyed` then leaves them alone.
-  private func keyFixed() {
+  /// Keys the contexts of MACs whose key is the same for every request; `keyed` then leaves them alone. Reads such keys of
+  /// signatures.
+  private func keyFixed() throws(SignerError) {
     var patch = Patch()
+    defer { patch.forget() }
     let nothing = Span<UInt8>()
     let request = ConnectorRequest(
       block: nothing, method: 0..<0, path: 0..<0, query: nil, fields: nothing, headers: [], host: nothing,
@@ -86,7 +91,15 @@ public final class Signer {
     for mac in program.nodes where mac.operation.isMac && program.macs[mac.index].isFixed {
       isKeyed[mac.index] = keyed(mac, request, &patch) != nil && !patch.state.isTooLarge
     }
-    patch.forget()
+    for (index, call) in program.signatures.enumerated() where call.isFixed {
+      do throws(ES256Error) {
+        let signer = try signingKey(call.key, request, &patch)
+        // What has no room or is no text is refused with the request.
+        signers[index] = patch.state.isTooLarge || patch.state.failure != nil ? nil : signer
+      } catch {
+        throw .key(found: described(call.key), error)
+      }
+    }
   }
 
   /// Fills `patch` for one request: the new body first, then the query, then the headers, so that what is signed is what is sent.
@@ -107,8 +120,9 @@ public final class Signer {
       }
       try fill(&patch, request, time, entropy)
     } catch {
+      let reason = patch.state.failure ?? error
       patch.forget()
-      throw error
+      throw reason
     }
   }
 
@@ -135,13 +149,16 @@ public final class Signer {
     }
     define(.headers, request, &patch)
     try setHeaders(request, &patch)
+    if let failure = patch.state.failure { throw failure }
     if patch.state.isTooLarge { throw .tooLarge }
   }
 
   private func define(_ phase: Connector.Phase, _ request: borrowing ConnectorRequest, _ patch: inout Patch) {
     for index in values.indices where values[index].phase == phase {
       patch.state.values[index] = value(of: values[index].node, request, &patch)
-      if trace != nil { explain(.value, values[index].name, values[index].node, request, &patch) }
+      if trace != nil {
+        explain(.value, values[index].name, values[index].node, made: patch.state.values[index], request, &patch)
+      }
     }
   }
 
@@ -163,11 +180,14 @@ public enum SignerError: Error, Equatable, Sendable {
   /// The connector's parameter for which there is no secret.
   case secretMissing(String)
   case option(OptionError)
+  /// What is stored as a key cannot sign.
+  case key(found: String, ES256Error)
 
   public var message: String {
     switch self {
     case .secretMissing(let name): "the secret \"\(name)\" is missing"
     case .option(let error): error.message
+    case .key(let found, let error): EvaluationError.key(found: found, error).message
     }
   }
 }

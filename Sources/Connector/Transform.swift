@@ -4,7 +4,8 @@ import JSON
 
 extension Signer {
   /// A function of one run of bytes.
-  /// - Returns: false when there is no result: the JSON text is none, or lacks the field.
+  /// - Returns: false when there is no result: the JSON text is none, or lacks the field; what is to be a JSON string is
+  ///   no UTF-8.
   func transform(
     _ node: Node, _ slice: Slice, _ request: borrowing ConnectorRequest, _ arena: borrowing Buffer,
     to result: inout Buffer
@@ -18,6 +19,9 @@ extension Signer {
     case .upper: for index in bytes.indices { result.append(bytes[index].asciiUppercased) }
     case .percentEncode: result.appendPercentEncoded(bytes, keeping: .unreserved)
     case .formEncode: result.appendPercentEncoded(bytes, keeping: .unreserved, plusForSpace: true)
+    case .jsonString:
+      guard (try? UTF8Span(validating: bytes)) != nil else { return false }
+      result.appendJSON(bytes)
     case .json: return program.paths[node.index].append(from: bytes, to: &result)
     case .jwtClaim: return program.paths[node.index].appendClaim(from: bytes, to: &result)
     default: return false

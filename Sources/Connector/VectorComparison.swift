@@ -60,6 +60,10 @@ extension VectorReader {
     guard let members = expected?.members else { return }
     let body = try? JSONReader.parse(sent)
     for member in members {
+      if let text = body?[member.key]?.string, VectorReader.isSignature(member.value) {
+        compareSignature("json \(member.key)", text, member.value, name)
+        continue
+      }
       let found = body?[member.key].map { written($0) }
       if found != written(member.value), found != nil || !member.value.isNull {
         differ("json \(member.key)", found, written(member.value), name, at: member.value)
@@ -70,6 +74,8 @@ extension VectorReader {
   mutating func compare(_ what: String, _ found: String?, _ expected: JSONValue, _ name: String) {
     if expected.isNull {
       if let found { differ(what, quoted(found), "nothing", name, at: expected) }
+    } else if VectorReader.isSignature(expected) {
+      compareSignature(what, found, expected, name)
     } else if let text = text(expected) {
       // By byte: strings that only look alike are not equal.
       if found?.utf8.elementsEqual(text.utf8) != true {
@@ -84,7 +90,7 @@ extension VectorReader {
     error("vector \(name): \(what) is \(found ?? "absent"), expected \(expected)", at: value)
   }
 
-  private func quoted(_ text: String) -> String { written(JSONValue(.string(text))) }
+  func quoted(_ text: String) -> String { written(JSONValue(.string(text))) }
 
   func written(_ value: JSONValue) -> String {
     var buffer = Buffer()

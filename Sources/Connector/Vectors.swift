@@ -9,6 +9,8 @@ struct VectorReader {
   var diagnostics: [Diagnostic] = []
   /// Of the login whose request is made.
   var login = OAuthLogin.none
+  /// Of the vector that is run.
+  var secrets: [(String, String)] = []
 
   /// Up to the last second of the year 9999.
   private static let times = 0...253_402_300_799
@@ -127,7 +129,8 @@ struct VectorReader {
 
   private mutating func signer(_ vector: JSONValue) -> Signer? {
     var secrets: [String: Secret] = [:]
-    for (name, value) in texts(vector["secrets"]) { secrets[name] = Secret(copying: Array(value.utf8).span) }
+    self.secrets = texts(vector["secrets"])
+    for (name, value) in self.secrets { secrets[name] = Secret(copying: Array(value.utf8).span) }
     for member in vector["secrets"]?.members ?? [] where !connector.secrets.contains(where: { $0.name == member.key }) {
       unknown(member, connector.secrets.map(\.name))
     }

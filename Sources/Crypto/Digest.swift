@@ -29,13 +29,16 @@ internal import COpenSSL
 
   /// Appends the `algorithm.digestCount` bytes of the digest.
   public func finish(into buffer: inout Buffer) {
-    unsafe buffer.write(upTo: algorithm.digestCount) { room in
-      var count: UInt32 = 0
-      let start = unsafe room.baseAddress?.assumingMemoryBound(to: UInt8.self)
-      guard unsafe EVP_DigestFinal_ex(context, start, &count) == 1 else { fatalError("hash cannot end") }
-      return Int(count)
-    }
+    unsafe buffer.write(upTo: algorithm.digestCount) { unsafe finish(in: $0) }
+  }
+
+  /// Writes the digest to the start of `room`, which holds at least `algorithm.digestCount` bytes; returns how many.
+  func finish(in room: UnsafeMutableRawBufferPointer) -> Int {
+    var count: UInt32 = 0
+    let start = unsafe room.baseAddress?.assumingMemoryBound(to: UInt8.self)
+    guard unsafe EVP_DigestFinal_ex(context, start, &count) == 1 else { fatalError("hash cannot end") }
     reset()
+    return Int(count)
   }
 
   /// Appends the digest of one message.

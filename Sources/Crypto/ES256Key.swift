@@ -33,29 +33,9 @@ internal import COpenSSL
   /// verified with the public key, so a fault of the machine costs an error and not the private key.
   /// - Throws: `ES256Error.signature`, with nothing appended.
   public func sign(_ message: Span<UInt8>, into buffer: inout Buffer) throws(ES256Error) {
-    try unsafe buffer.write(upTo: ES256Key.signatureCount) { room throws(ES256Error) in
-      guard unsafe sign(message, in: room),
-        unsafe publicKey.verify(UnsafeRawBufferPointer(room).bindMemory(to: UInt8.self).span, of: message)
-      else { throw .signature }
-      return ES256Key.signatureCount
-    }
-  }
-
-  /// Writes `r ‖ s` to `room`, or says that OpenSSL made no signature.
-  private func sign(_ message: Span<UInt8>, in room: UnsafeMutableRawBufferPointer) -> Bool {
-    ERR_set_mark()
-    defer { ERR_pop_to_mark() }
-    guard let context = unsafe EVP_MD_CTX_new() else { fatalError("out of memory") }
-    defer { unsafe EVP_MD_CTX_free(context) }
-    guard unsafe EVP_DigestSignInit(context, nil, HashAlgorithm.sha256.method, nil, key) == 1 else { return false }
-    return unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: ES256Signature.longestDER) { der in
-      var count = der.count
-      let done = unsafe message.withUnsafeBytes { message in
-        unsafe EVP_DigestSign(
-          context, der.baseAddress, &count, message.baseAddress?.assumingMemoryBound(to: UInt8.self), message.count)
-      }
-      return unsafe done == 1 && ES256Signature.unpack(UnsafeBufferPointer(rebasing: der[..<count]), into: room)
-    }
+    let signer = ES256Signer(self)
+    signer.update(message)
+    try signer.finish(into: &buffer)
   }
 }
 
@@ -75,6 +55,21 @@ public enum ES256Error: Error, Equatable, CaseIterable {
   case mismatch
   /// The signature that was made does not verify.
   case signature
+}
+
+extension ES256Error {
+  /// Says what the key is or lacks, and nothing of what is in it.
+  public var message: String {
+    switch self {
+    case .format: "it is no PEM of a private key (PKCS #8 or SEC 1)"
+    case .encrypted: "it is encrypted under a passphrase"
+    case .publicKey: "it is a public key or a certificate"
+    case .keyType: "it is a key of another kind than elliptic curve"
+    case .curve: "it is on another curve than P-256, or spells its curve out"
+    case .mismatch: "its private and public parts do not belong together"
+    case .signature: "the signature that was made does not verify"
+    }
+  }
 }
 
 extension ES256Key: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {

@@ -8,7 +8,7 @@ internal import COpenSSL
 
   /// The point's coordinates, big-endian, `coordinateCount` bytes each.
   public let x, y: [UInt8]
-  private nonisolated(unsafe) let key: OpaquePointer
+  nonisolated(unsafe) let key: OpaquePointer
 
   /// Nil unless both are `coordinateCount` bytes and the point is on the curve.
   public init?(x: Span<UInt8>, y: Span<UInt8>) {
@@ -48,7 +48,7 @@ internal import COpenSSL
     defer { unsafe EVP_MD_CTX_free(context) }
     guard unsafe EVP_DigestVerifyInit(context, nil, HashAlgorithm.sha256.method, nil, key) == 1 else { return false }
     return unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: ES256Signature.longestDER) { der in
-      let count = unsafe ES256Signature.pack(signature, into: der)
+      let count = unsafe signature.withUnsafeBytes { unsafe ES256Signature.pack($0, into: der) }
       return unsafe message.withUnsafeBytes { message in
         let start = unsafe message.baseAddress?.assumingMemoryBound(to: UInt8.self)
         return unsafe EVP_DigestVerify(context, der.baseAddress, count, start, message.count) == 1

@@ -13,7 +13,7 @@ import Testing
   @Test func `every connector of the document compiles and passes its vectors`() throws {
     let fences = try document().components(separatedBy: "```jsonc\n").dropFirst()
       .map { $0.components(separatedBy: "```\n")[0] }
-    #expect(fences.count == 8)
+    #expect(fences.count == 9)
     for fence in fences {
       let (connector, diagnostics) = Connector.compile(source: Array(fence.utf8), file: "CONNECTORS.md")
       #expect(diagnostics.map(\.rendered) == [])

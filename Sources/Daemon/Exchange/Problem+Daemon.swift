@@ -23,8 +23,9 @@ extension Problem {
       route: route.name)
   }
 
-  static func unusable(_ reason: String, route: Route) -> Problem {
-    Problem(.secretMissing, "The route cannot sign: \(reason).", hint: "chatelaine check", route: route.name)
+  static func unusable(_ error: SignerError, route: Route) -> Problem {
+    let hint = if case .key = error { "chatelaine secret set" } else { "chatelaine check" }
+    return Problem(.secretMissing, "The route cannot sign: \(error.message).", hint: hint, route: route.name)
   }
 
   static func unsignable(_ error: EvaluationError, route: Route) -> Problem {

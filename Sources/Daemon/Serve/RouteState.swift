@@ -46,7 +46,7 @@ final class RouteState: TimerOwner {
         signer = try Signer(
           connector: route.connector, secrets: route.secrets, options: route.options, route: route.name)
       } catch {
-        unusable = .unusable(error.message, route: route)
+        unusable = .unusable(error, route: route)
       }
     }
     var tls: TLSContext?

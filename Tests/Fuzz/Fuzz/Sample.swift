@@ -33,6 +33,19 @@ enum Sample {
   /// Stands for every secret.
   static let canary = "S3cretCanary"
 
+  /// A key on P-256, and a line of it.
+  static let key = Secret(
+    copying: Array(
+      """
+      -----BEGIN PRIVATE KEY-----
+      MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgR4xf/l7Al8EYZvOy
+      \(keyCanary)
+      PtZIUTsemt76mtJ5c/BwfJZOnv4uGiOVZKrdJiUlbJDiNhLo1Ywl5gGe
+      -----END PRIVATE KEY-----
+      """.utf8
+    ).span)
+  static let keyCanary = "4tQXZSqtNoTpDNXz8kllGj90mhGhRANCAAQquor/07hLU/CF8xXpI1NBbyXxw+Xm"
+
   static let catalog = Catalog()
 
   private static func route(
