@@ -18,6 +18,7 @@ from harness.daemon import free_port
 @pytest.fixture
 def gateway():
     with Gateway().open() as gateway:
+        gateway.stops_the_clock()
         yield gateway
 
 

@@ -11,6 +11,7 @@ from harness.ath_servers import Gateway, NativeService
 @pytest.fixture(params=[Gateway, NativeService])
 def server(request):
     with request.param().open() as server:
+        server.stops_the_clock()
         yield server
 
 

@@ -16,12 +16,14 @@ from harness.waiting import until
 @pytest.fixture(params=[Gateway, NativeService])
 def server(request):
     with request.param().open() as server:
+        server.stops_the_clock()
         yield server
 
 
 @pytest.fixture
 def gateway():
     with Gateway().open() as gateway:
+        gateway.stops_the_clock()
         yield gateway
 
 
