@@ -58,6 +58,11 @@ private struct Planner: ~Copyable {
     }
     let (route, mode, path) = try route(head, bytes, site)
     try check(head, bytes, route)
+    if snapshot.isTokenEndpoint(path, query: head.query, of: route, bytes) {
+      throw Problem(
+        .unknownRoute, "The path is a token endpoint's: nobody but the daemon asks there.",
+        hint: "call the API itself; its requests get a token from the daemon", route: route.name)
+    }
     return .forward(
       Plan(
         route: route, mode: mode, path: path, query: head.query, method: head.method, methodName: head.methodName,

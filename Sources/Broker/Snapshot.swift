@@ -10,6 +10,8 @@ public final class Snapshot: Sendable {
   private let names: NameTable
   /// Authorities → routes.
   private let authorities: NameTable
+  /// In the order of `routes`; nil: its upstream has none.
+  private let tokenPlaces: [TokenPlaces?]
 
   /// What an authority in the table stands for, beside the route.
   enum Kind: Int {
@@ -53,6 +55,17 @@ public final class Snapshot: Sendable {
     }
     self.names = names
     self.authorities = authorities
+    let places = TokenPlaces.all(of: routes)
+    tokenPlaces = routes.map { places[$0.upstream.authority] }
+  }
+
+  /// Whether a path behind the route's base path is a token endpoint's, the route's own or another's with the same upstream.
+  /// - Parameter bytes: what the ranges are of.
+  func isTokenEndpoint(_ path: Range<Int>, query: Range<Int>?, of route: Route, _ bytes: Span<UInt8>) -> Bool {
+    guard let places = tokenPlaces[route.index] else { return false }
+    let base = route.basePath
+    return places.contain(
+      base: base.span, path: bytes.extracting(path), query: bytes.extracting(query ?? 0..<0))
   }
 
   private static let anyPort: UInt32 = 1 << 16

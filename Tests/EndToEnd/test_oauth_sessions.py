@@ -98,6 +98,17 @@ def test_two_subjects_in_one_request_are_refused(stage, vendor):
     assert not vendor.calls
 
 
+@pytest.mark.parametrize("target", ["/oauth/token", "/oauth/token?x=1", "/OAuth/%74oken/", "/oauth/token;v=1"])
+def test_no_caller_reaches_the_token_endpoint(stage, vendor, target):
+    """T3.9: what it answers is the daemon's business, and a session's token would go with the request."""
+    log_in(stage, "alice")
+    asked = len(vendor.asked)
+    for method, body in ("POST", b"grant_type=refresh_token&refresh_token=x"), ("GET", None):
+        problem(call(stage, "alice", target, method=method, body=body), "unknown_route", "r")
+    assert len(vendor.asked) == asked and not vendor.calls
+    assert user_of(stage, "alice", target="/oauth/tokens") == "alice"
+
+
 def test_two_routes_share_no_session(staged, vendor):
     stage = staged(vendor, routes={name: {"connector": "oauth2", "secrets": NAMES} for name in ("r", "s")})
     log_in(stage, "alice")

@@ -61,6 +61,14 @@ def test_the_caller_sees_and_sets_nothing_of_it(staged):
     assert call.exchange.value("Authorization") == f"Bearer {stage.vendor.grants[0].access}"
 
 
+def test_no_caller_reaches_the_token_endpoint(staged):
+    stage = credentials(staged)
+    body = b"grant_type=client_credentials"
+    problem(stage.ask("POST", "/oauth/token", [("Content-Type", "application/x-www-form-urlencoded")], body), "unknown_route", "r")
+    assert not stage.vendor.asked and not stage.vendor.calls
+    assert stage.get() == 1
+
+
 def test_the_token_endpoint_may_be_elsewhere(staged, authority):
     """An issuer of its own, as most have it: the API never sees the client secret, the issuer no call."""
     api = Upstream(authority.server_context())

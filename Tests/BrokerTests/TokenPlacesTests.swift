@@ -1,0 +1,71 @@
+import Broker
+import Connector
+import Testing
+
+/// Routes of one upstream: one whose connector fetches tokens there, one whose users log in there, and one with neither.
+private func snapshot(tokenURL: String = "https://api.example.com/OAuth/token/") throws -> Snapshot {
+  Snapshot(routes: [
+    try Example.route("shop", index: 0, connector: "fastmoss", basePath: "/base"),
+    try Example.route(
+      "drive", index: 1, connector: "oauth2",
+      options: ["token_url": tokenURL, "authorize_url": "https://api.example.com/OAuth/authorize"]),
+    try Example.route("plain", index: 2) { $0.allowsEmptySegments = true },
+    try Example.route("elsewhere", index: 3, connector: "fastmoss", host: "other.example.com"),
+  ])
+}
+
+private func isRefused(_ target: String, _ snapshot: Snapshot, method: String = "POST") throws -> Bool {
+  let request = "\(method) \(target) HTTP/1.1\r\nHost: localhost:7220\r\n\r\n"
+  let problem = try Example.problem(request, snapshot)
+  if let problem { #expect(problem.code == .unknownRoute && problem.detail.contains("token endpoint")) }
+  return problem != nil
+}
+
+@Suite struct TokenPlacesTests {
+  @Test(arguments: [
+    // Its own, whatever the method, and in every spelling that some server takes for the same.
+    "/shop/v1/token", "/shop/v1/refreshToken", "/shop/v1/token?x=1", "/shop/v1/token/", "/shop/V1/Token",
+    "/shop/v1/%74oken", "/shop/v1%2Ftoken", "/shop/v1/token;a=1", "/shop/v1;a/token", "/shop/v1/token%2f",
+    "/shop/v1/token%3b",
+    // A login's, of a whole address with the upstream's authority, and by whichever route.
+    "/drive/oauth/token", "/drive/OAuth/token?grant_type=x", "/plain/oauth/token", "/plain//oauth//token",
+    "/plain/base/v1/token",
+    "/elsewhere/v1/token",
+  ])
+  func `no caller reaches a token endpoint`(_ target: String) throws {
+    for method in ["POST", "GET", "PUT"] { #expect(try isRefused(target, snapshot(), method: method)) }
+  }
+
+  @Test(arguments: [
+    "/shop/v1/tokens", "/shop/v1/token/x", "/shop/v1", "/shop/token", "/shop/x/v1/token",
+    "/drive/oauth/authorize", "/drive/v1/token", "/plain/v1/token", "/plain/token", "/elsewhere/base/v1/token",
+    "/elsewhere/oauth/token", "/shop", "/shop/",
+  ])
+  func `what lies beside one is reached as before`(_ target: String) throws {
+    #expect(try !isRefused(target, snapshot()))
+  }
+
+  @Test func `where an address has a query of its own, the path serves others as well`() throws {
+    let snapshot = try snapshot(tokenURL: "https://api.example.com/rpc?do=get%20token&v=2")
+    for target in [
+      "/drive/rpc?do=get+token&v=2", "/drive/RPC?x&v=2&do=get%20token", "/plain/rpc/?v=%32&do=get%20token&do=b",
+    ] {
+      #expect(try isRefused(target, snapshot), "\(target)")
+    }
+    for target in ["/drive/rpc", "/drive/rpc?do=get+token", "/drive/rpc?do=get+token&v=22", "/drive/rpc?v=2&do=list"] {
+      #expect(try !isRefused(target, snapshot), "\(target)")
+    }
+  }
+
+  @Test func `by a name of its own the whole path counts`() throws {
+    let request = "POST /v1/token HTTP/1.1\r\nHost: shop.localhost:7220\r\n\r\n"
+    #expect(try Example.problem(request, snapshot())?.code == .unknownRoute)
+  }
+
+  @Test func `in absolute form it is refused as well`() throws {
+    let alone = Snapshot(routes: [try Example.route("shop", connector: "fastmoss", basePath: "/base")])
+    let token = Example.get("https://api.example.com/base/v1/token")
+    #expect(try Example.problem(token, alone)?.detail.contains("token endpoint") == true)
+    #expect(try Example.problem(Example.get("https://api.example.com/base/v1/tokens"), alone) == nil)
+  }
+}
