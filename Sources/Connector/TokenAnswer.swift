@@ -7,7 +7,7 @@ public enum TokenAnswer: Sendable {
   case granted(Token)
   /// It said no: the same request will not do better. In its own words, cleaned, when it had any.
   case refused(message: String?)
-  /// It could not answer now; another time it may. In our words.
+  /// It could not answer now; another time it may. In our words, and its own, cleaned.
   case unavailable(String)
   /// It answered something that is no token. In our words.
   case malformed(String)
@@ -45,7 +45,11 @@ extension TokenRecipe {
     }
     let hidden = secrets + (previous?.fields.compactMap { $0 } ?? [])
     let words = errorMessage.lazy.compactMap { $0.value(in: root)?.string }.first { !$0.isEmpty }
-    let refusal = TokenAnswer.refused(message: words.map { TokenRecipe.clean($0, hiding: hidden) })
+    let message = words.map { TokenRecipe.clean($0, hiding: hidden) }
+    if retry.contains(where: { $0.holds(in: root) }) {
+      return .unavailable("the endpoint wants to be asked later" + (message.map { ": " + $0 } ?? ""))
+    }
+    let refusal = TokenAnswer.refused(message: message)
     guard isSuccess, accept.allSatisfy({ $0.holds(in: root) }) else { return refusal }
     if reading.accessToken.value(in: root) == nil, words != nil { return refusal }
     do throws(Malformation) {

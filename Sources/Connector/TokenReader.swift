@@ -4,7 +4,7 @@ import JSON
 /// The `token` block. Each request in it is a small connector of its own, with the names that mean something there.
 extension ConnectorReader {
   private static let tokenKeys = [
-    "fetch", "refresh", "accept_when", "read", "error_message", "renew_before", "reject_when", "identity",
+    "fetch", "refresh", "accept_when", "retry_when", "read", "error_message", "renew_before", "reject_when", "identity",
   ]
   private static let requestKeys = ["method", "path", "url"] + setKeys
   private static let browserKeys = ["path", "url", "query"]
@@ -49,6 +49,7 @@ extension ConnectorReader {
     if isLogin { (recipe.identity, recipe.identityOptions) = loginIdentity }
     readIdentity(value["identity"], into: &recipe)
     if let accept = value["accept_when"] { recipe.accept = conditions(accept, "accept_when", keys: ["json"]) }
+    if let retry = value["retry_when"] { recipe.retry = conditions(retry, "retry_when", keys: ["json"]) }
     if let reject = value["reject_when"] {
       recipe.rejectJSON = conditions(reject, "reject_when", keys: ["status", "json"])
       if let statuses = reject["status"] { recipe.rejectStatuses = self.statuses(statuses) }

@@ -19,6 +19,8 @@ public final class TokenRecipe: Sendable {
   let isOptional: [Bool]
   let rejectJSON: [JSONCondition]
   let accept: [JSONCondition]
+  /// An answer in which one of them holds is neither a token nor a refusal: the endpoint is to be asked later.
+  let retry: [JSONCondition]
   let reading: Reading
   /// Makes the further fields from the answer, as `values`.
   let fields: Connector
@@ -50,6 +52,7 @@ public final class TokenRecipe: Sendable {
     var rejectStatuses = [401]
     var rejectJSON: [JSONCondition] = []
     var accept: [JSONCondition] = []
+    var retry: [JSONCondition] = []
     var identity: [String] = []
     var identityOptions: [String] = []
     /// The further ones.
@@ -65,6 +68,7 @@ public final class TokenRecipe: Sendable {
     rejectStatuses = parts.rejectStatuses
     rejectJSON = parts.rejectJSON
     accept = parts.accept
+    retry = parts.retry
     identity = parts.identity
     identityOptions = parts.identityOptions
     fieldNames = Token.standardNames + parts.fieldNames

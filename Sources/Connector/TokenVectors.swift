@@ -60,7 +60,10 @@ extension VectorReader {
     case .refused(let message):
       guard let expected = expect["refused"] else { return fail(name, "a refusal", vector) }
       compare("refused", message, expected, name)
-    case .unavailable(let reason), .malformed(let reason): fail(name, "no token: \(reason)", vector)
+    case .unavailable(let reason):
+      guard let expected = expect["unavailable"] else { return fail(name, "no token now: \(reason)", vector) }
+      compare("unavailable", reason, expected, name)
+    case .malformed(let reason): fail(name, "no token: \(reason)", vector)
     }
   }
 

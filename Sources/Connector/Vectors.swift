@@ -20,7 +20,7 @@ struct VectorReader {
   ]
   private static let requestKeys = ["method", "target", "host", "headers", "body", "body_base64"]
   private static let expectKeys = [
-    "values", "headers", "query", "json", "form", "method", "target", "url", "body", "token", "refused",
+    "values", "headers", "query", "json", "form", "method", "target", "url", "body", "token", "refused", "unavailable",
   ]
 
   init(source: Source, connector: Connector) {

@@ -142,6 +142,27 @@ import Testing
   }
 
   @Test(arguments: [
+    (200, #"{"code":30003,"msg":"slow down"}"#, "unavailable: the endpoint wants to be asked later: slow down"),
+    (
+      400, #"{"code":30003,"msg":"the-secret is slow"}"#,
+      "unavailable: the endpoint wants to be asked later: ••• is slow"
+    ),
+    (200, #"{"code":7,"busy":true,"access_token":"a"}"#, "unavailable: the endpoint wants to be asked later"),
+    (200, #"{"code":40001,"busy":false}"#, "unavailable: the endpoint wants to be asked later"),
+    (200, #"{"code":"30003","msg":"no"}"#, "refused: no"), (200, #"{"code":30004,"msg":"no"}"#, "refused: no"),
+    (403, #"{"code":0,"msg":"no"}"#, "refused: no"),
+    (503, #"{"code":30003}"#, "unavailable: the endpoint answered 503"),
+    (200, #"{"code":0,"access_token":"a"}"#, "granted a -, +300 -"),
+  ]) func `retry_when tells what passes from what was refused`(status: Int, body: String, expected: String) throws {
+    let recipe = try recipe(
+      #"""
+      , "accept_when": { "json": { "code": 0 } },
+      "retry_when": { "json": { "code": [30003, 40001], "busy": true } }, "error_message": ["msg"]
+      """#)
+    #expect(said(body, status: status, by: recipe, hiding: ["the-secret"]) == expected)
+  }
+
+  @Test(arguments: [
     (#"{"t":"a","at":1767229200,"r":"r","rat":1767999999}"#, "granted a r, +3600 +774399"),
     (#"{"t":"a","at":1767225601}"#, "granted a -, +1 -"),
     (#"{"t":"a","at":1767225600}"#, "malformed: at is in the past: the clock here may be wrong"),

@@ -172,8 +172,33 @@ def test_a_failure_inside_http_200_is_a_failure(stage, vendor):
 
 @pytest.mark.parametrize("words", ["msg", "message"])
 def test_the_vendors_words_come_through_under_either_name(stage, vendor, words):
-    vendor.answer = says(200, {"code": 40001, words: "service is busy", "data": None})
-    assert "service is busy" in problem(stage.ask("POST", "/test", body=b"{}"), "token_refused", "r")["detail"]
+    vendor.answer = says(200, {"code": 30001, words: "no permission", "data": None})
+    assert "no permission" in problem(stage.ask("POST", "/test", body=b"{}"), "token_refused", "r")["detail"]
+
+
+@pytest.mark.parametrize("code", [30003, 40001])
+def test_what_passes_is_no_refusal(stage, vendor, code):
+    """Rate and service are told inside of HTTP 200 as well: the endpoint is asked again, after a pause, and nobody is told no."""
+    vendor.answer = says(200, {"code": code, "msg": "come back later", "data": None})
+    response = stage.ask("POST", "/test", body=b"{}")
+    assert "come back later" in problem(response, "token_unavailable", "r")["detail"]
+    assert int(response.value("Retry-After")) >= 1
+    assert stage.tokens()["r", "default"]["state"] == "backing_off"
+    problem(stage.ask("POST", "/test", body=b"{}"), "token_unavailable", "r")
+    assert vendor.kinds() == ["fetch"], "it is not asked again at once"
+    vendor.answer = None
+    stage.clock.passes(301)
+    assert call(stage) == 1
+
+
+def test_a_refresh_that_may_do_later_is_no_end(stage, vendor):
+    call(stage)
+    vendor.answer = says(200, {"code": 40001, "msg": "down", "data": None})
+    stage.clock.passes(7200 + 1)
+    problem(stage.ask("POST", "/test", body=b"{}"), "token_unavailable", "r")
+    vendor.answer = None
+    stage.clock.passes(301)
+    assert call(stage) == 2
 
 
 def test_a_business_failure_of_a_call_passes_untouched(stage, vendor):

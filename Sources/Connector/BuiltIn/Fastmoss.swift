@@ -22,6 +22,8 @@ extension BuiltIn {
           },
           // A failure is HTTP 200 as well.
           "accept_when": { "json": { "code": 0 } },
+          // Too many requests, and a service that is down: another time the same request may do.
+          "retry_when": { "json": { "code": [30003, 40001] } },
           "read": {
             "access_token": "data.access_token",
             "expires_at": "data.expire_at",
@@ -99,6 +101,12 @@ extension BuiltIn {
             "answer": { "json": { "code": 10001, "msg": "client_secret is wrong", "data": null } },
             "now": 1767225600,
             "expect": { "refused": "client_secret is wrong" },
+          },
+          {
+            "name": "too many requests",
+            "answer": { "json": { "code": 30003, "msg": "slow down", "data": null } },
+            "now": 1767225600,
+            "expect": { "unavailable": "the endpoint wants to be asked later: slow down" },
           },
         ],
       }

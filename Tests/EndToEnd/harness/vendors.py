@@ -248,7 +248,7 @@ class FastMoss(Vendor):
         if asked.kind == "refresh":
             spent = next((grant for grant in self.grants if grant.refresh == values["refresh_token"]), None)
             if spent is None or spent.spent or self.refuses_refresh or self.now() >= spent.refresh_expires:
-                return 200, {"code": 40001, "message": "refresh token is invalid", "data": {}}
+                return 200, {"code": 30001, "message": "refresh token is invalid", "data": {}}
         grant = self.new(spent=spent)
         return 200, {"code": 0, "msg": "success", "data": {
             "access_token": grant.access, "expire_at": grant.expires,
