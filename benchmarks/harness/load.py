@@ -36,6 +36,7 @@ SCENARIOS = [
     Scenario("codegate 1 MiB", "codegate", 1 << 20),
     Scenario("fastmoss", "fastmoss", 64),
     Scenario("fastmoss-static", "fastmoss-static", 64),
+    Scenario("es256", "es256"),
 ]
 
 

@@ -15,11 +15,12 @@ import socket
 import subprocess
 import time
 
+from . import attestation
 from .machine import BIN, descriptors, pinned
 
 ANSWER = json.dumps({"data": [{"code": "SUMMER-2026-0001", "state": "active", "used": 3}], "page": 1, "total": 1})
 UPSTREAMS = ("plain", "tls")
-CONNECTORS = ("header", "bearer", "codegate", "fastmoss", "fastmoss-static")
+CONNECTORS = ("header", "bearer", "codegate", "fastmoss", "fastmoss-static", "es256")
 # Longer than any run: no rival closes a connection for being idle or for having done enough.
 FOREVER = "1h"
 
@@ -270,6 +271,8 @@ frontend clients
 
     @staticmethod
     def _edits(connector):
+        if connector == "es256":
+            return ""  # it verifies such tokens (jwt_verify), and makes none
         if connector == "header":
             return f"http-request set-header X-Vendor-Key {TOKEN}"
         if connector == "bearer":
@@ -309,7 +312,9 @@ class Daemon(Server):
         self.admin = self.home / "admin.sock"
         connectors = self.home / "connectors"
         connectors.mkdir()
-        (connectors / "fastmoss-static.jsonc").write_text(json.dumps(STATIC_TOKEN))
+        for connector in STATIC_TOKEN, attestation.CONNECTOR:
+            (connectors / f"{connector['connector']}.jsonc").write_text(json.dumps(connector))
+        self.attestation_key = attestation.Key(self.home / "attestation.pem")
         self.settings = {
             "version": 1,
             "connectors": [str(connectors)],
@@ -323,7 +328,8 @@ class Daemon(Server):
         }
         self.write()
         self.run("init")
-        for name, value in {"api_key": API_KEY, "secret": SECRET, "token": TOKEN}.items():
+        for name, value in {"api_key": API_KEY, "secret": SECRET, "token": TOKEN, "client": attestation.CLIENT,
+                            "key": self.attestation_key.pem}.items():
             self.run("secret", "set", f"bench/{name}", input=value)
 
     def route(self, connector, kind):
@@ -331,7 +337,8 @@ class Daemon(Server):
                    "codegate": {"api_key": "bench/api_key", "secret": "bench/secret"},
                    "fastmoss": {"client_id": "bench/api_key", "client_secret": "bench/secret"},
                    "fastmoss-static": {"client_id": "bench/api_key", "client_secret": "bench/secret",
-                                       "access_token": "bench/token"}}[connector]
+                                       "access_token": "bench/token"},
+                   "es256": {"client": "bench/client", "key": "bench/key"}}[connector]
         route = {"connector": connector, "secrets": secrets,
                  "upstream": f"http{'s' if kind == 'tls' else ''}://127.0.0.1:{self.upstream.ports()[kind]}"}
         if connector == "header":
