@@ -44,6 +44,7 @@ public enum Endpoint: Sendable, Equatable {
   /// `OPTIONS *`: 204 with `Allow`.
   case options
   case session(SessionEndpoint)
+  case agent(AgentEndpoint)
 
   /// Where a user's browser comes back to.
   var isBrowsersReturn: Bool {

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Connector
 public import HTTP
 
 extension Snapshot {
@@ -157,6 +158,12 @@ private struct Planner: ~Copyable {
     {
       return .session(session)
     }
+    if path.hasPrefix(AgentEndpoint.prefix), case .everyone = door {
+      let agent = AgentEndpoint(bytes, head.path, snapshot)
+      // Who an agent is may be known to all: the servers that it goes to ask for it.
+      if caller == .unknown, agent?.action != .identity { throw callerUnknown }
+      if let agent { return .agent(agent) }
+    }
     throw Problem(.unknownRoute, "There is nothing at this path under /-/.")
   }
 
@@ -176,6 +183,10 @@ private struct Planner: ~Copyable {
       if session.action != .callback, caller == .unknown { throw callerUnknown }
       guard head.method == session.method else {
         throw refusal(.methodNotSupported, "This endpoint has one method.", allow: session.allow)
+      }
+    case .agent(let agent):
+      guard head.method == agent.method || agent.method == .get && head.method == .head else {
+        throw refusal(.methodNotSupported, "This endpoint has one method.", allow: agent.allow)
       }
     case .livez, .readyz, .metrics, .options:
       guard head.method == .get || head.method == .head else {
@@ -250,11 +261,8 @@ private struct Planner: ~Copyable {
     if let limit = route.bodyLimit, case .length(let length) = head.framing, length > limit {
       throw Problem.bodyTooLarge(route)
     }
-    if let missing = route.missingSecrets.first {
-      throw Problem(
-        .secretMissing, "The route needs the secret \"\(missing)\", which is not stored.",
-        hint: "chatelaine secret set \(missing)", route: route.name)
-    }
+    if let missing = route.missingSecrets.first { throw .secretMissing(missing, route: route) }
+    if let obstacle = route.obstacle { throw obstacle }
     if let name = route.unsendable {
       throw Problem(
         .secretMissing, "What is stored for the header \"\(name)\" has a control character, or white space at an end.",
@@ -264,6 +272,13 @@ private struct Planner: ~Copyable {
 }
 
 extension Problem {
+  public static func secretMissing(_ name: String, route: Route) -> Problem {
+    Problem(
+      .secretMissing, "The route needs the secret \"\(name)\", which is not stored.",
+      hint: route.connector.handshake != nil && route.agent?.key == nil
+        ? "chatelaine ath keygen \(route.name)" : "chatelaine secret set \(name)", route: route.name)
+  }
+
   /// More than `limits.body`, announced or counted (rows 73 and 97): the rest is not read.
   public static func bodyTooLarge(_ route: Route) -> Problem {
     Problem(.bodyTooLarge, "The body is longer than the route's limit.", route: route.name, closes: true)

@@ -12,6 +12,8 @@ public struct Problem: Error, Sendable, Equatable {
   public var retryAfter: Int?
   /// The methods to name in `Allow`, with 405.
   public var allow: StaticMethods?
+  /// The name that the other side gave to its refusal, such as `SCOPE_NOT_APPROVED`.
+  public var upstreamCode: String?
   /// The connection cannot go on behind this answer: where the next request starts is not known (I4).
   public var closes: Bool
 

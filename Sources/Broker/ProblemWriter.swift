@@ -32,6 +32,7 @@ extension Problem {
     body.appendMember("status", status)
     body.appendMember("detail", detail)
     body.appendMember("code", code.rawValue)
+    if let upstreamCode { body.appendMember("upstream_code", upstreamCode) }
     if let route { body.appendMember("route", route) }
     body.appendMember("instance", id.description)
     body.appendMember("hint", hint)
@@ -47,15 +48,17 @@ extension Buffer {
   ///   - contentType: nil where there is no content.
   ///   - now: seconds since 1970, UTC.
   public mutating func appendOwnHead(
-    _ status: Int, contentType: StaticString?, id: RequestID, now: Int64, closes: Bool
+    _ status: Int, contentType: StaticString?, id: RequestID, now: Int64, closes: Bool,
+    cacheControl: StaticString = "no-store"
   ) {
     appendStatusLine(status)
     append("Date: ")
     appendHTTPDate(now)
     append("\r\nX-Request-Id: ")
     append(id)
-    append(
-      "\r\nCache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n")
+    append("\r\nCache-Control: ")
+    append(cacheControl)
+    append("\r\nX-Content-Type-Options: nosniff\r\nCross-Origin-Resource-Policy: same-origin\r\n")
     if let contentType { appendField(name: "Content-Type", value: contentType) }
     if closes { append("Connection: close\r\n") }
   }

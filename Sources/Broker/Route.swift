@@ -1,4 +1,4 @@
-internal import Bytes
+public import Bytes
 public import Connector
 public import Crypto
 internal import HTTP
@@ -27,6 +27,10 @@ public final class Route: Sendable {
   /// Stored secrets that the route needs and that do not exist: every request is refused until they do.
   public let missingSecrets: [String]
   private let returnTo: [String]
+  /// Of a route with the Agent Trust Handshake. What its own calls need is here: `upstream` is for requests alone.
+  public let agent: Agent?
+  /// Why no request can be sent yet, where that is so.
+  let obstacle: Problem?
 
   /// A header of the route whose stored value cannot be sent; every request is refused until it can.
   let unsendable: String?
@@ -49,7 +53,7 @@ public final class Route: Sendable {
     /// As in `Host`: without the scheme's own port.
     public let authority: String
     /// Empty, or starts with `/` and does not end with one.
-    public let basePath: String
+    public internal(set) var basePath: String
 
     /// `https://api.example.com/base`.
     public var url: String { "\(isTLS ? "https" : "http")://\(authority)\(basePath)" }
@@ -113,6 +117,8 @@ public final class Route: Sendable {
     public var missingSecrets: [String] = []
     /// Origins that a login may send its user to: `https://app.example.com`.
     public var returnTo: [String] = []
+    public var agent: Agent?
+    public var obstacle: Problem?
 
     public init() {}
   }
@@ -163,6 +169,13 @@ public final class Route: Sendable {
     retries = settings.retries
     missingSecrets = settings.missingSecrets
     returnTo = settings.returnTo
+    agent = settings.agent
+    obstacle = settings.obstacle
+  }
+
+  /// Appends the route's own headers, as every request has them.
+  public func appendHeaders(to buffer: inout Buffer) {
+    for header in headers { header.append(to: &buffer) }
   }
 
   /// Whether a login may send its user to this URL: its origin is one that the route lists, byte for byte.

@@ -6,6 +6,14 @@ public struct Authority: Sendable, Hashable, CustomStringConvertible {
     /// Lower case.
     case name(String)
     case address(IPAddress)
+
+    /// Without the brackets of an IPv6 address: as it is resolved and checked.
+    public var plain: String {
+      switch self {
+      case .name(let name): name
+      case .address(let address): address.description
+      }
+    }
   }
 
   public var host: Host

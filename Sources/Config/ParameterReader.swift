@@ -1,3 +1,4 @@
+import Bytes
 import Connector
 import JSON
 
@@ -69,7 +70,7 @@ struct ParameterReader {
           "connector \"\(connector.name)\" has no option \"\(entry.key)\"", atKey: entry,
           help: connector.options.isEmpty
             ? "it has no options" : report.suggestion(for: entry.key, among: connector.options.map(\.name)))
-      } else if let text = entry.value.string {
+      } else if let text = optionText(entry.value, of: connector, entry.key) {
         if InlineSecret.looksLikeSecret(text) {
           report.error(
             "this looks like a secret, and options are in the open", at: entry.value,
@@ -96,6 +97,15 @@ struct ParameterReader {
       }
     }
     return report.diagnostics.count == errorsBefore ? values : nil
+  }
+
+  /// A string, or the text of an object or array where the option is one.
+  private func optionText(_ value: JSONValue, of connector: Connector, _ name: String) -> String? {
+    let takesJSON = connector.options.contains { $0.name == name && $0.isJSON }
+    guard takesJSON, value.members != nil || value.array != nil else { return value.string }
+    var text = Buffer()
+    text.appendJSON(value)
+    return String(text.span)
   }
 
   /// Names of headers that mean something to the connector.

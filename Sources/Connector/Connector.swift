@@ -23,6 +23,8 @@ public final class Connector: Sendable {
   /// How users log in; nil for a connector whose tokens are got without. There is a token, and perhaps a different one, for
   /// each subject then.
   public let oauth: OAuthRecipe?
+  /// The protocol in code that tokens come from; nil for a connector without one. Each subject has a token of its own then.
+  public let handshake: Handshake?
   /// Of the tokens that expressions read; the recipe's `fieldNames`.
   let tokenFields: [String]
   /// Headers whose values expressions use, in lower case.
@@ -75,6 +77,7 @@ public final class Connector: Sendable {
     var options: [Parameter] = []
     var token: TokenRecipe?
     var oauth: OAuthRecipe?
+    var handshake: Handshake?
     var tokenFields: [String] = []
     var values: [Definition] = []
     var headers: [Target] = []
@@ -99,10 +102,11 @@ public final class Connector: Sendable {
     readsBody = scope.reads.body || !parts.body.isEmpty
     readsQuery = scope.reads.query
     readsEntropy = scope.reads.entropy
-    readsSubject = scope.reads.subject || parts.oauth != nil
+    readsSubject = scope.reads.subject || parts.oauth != nil || parts.handshake != nil
     readsTime = scope.reads.time
     token = parts.token
     oauth = parts.oauth
+    handshake = parts.handshake
     tokenFields = parts.tokenFields
     needsToken = parts.token != nil && scope.reads.token
     readHeaders = scope.readHeaders
@@ -137,6 +141,8 @@ public struct Parameter: Sendable, Equatable {
   public let required: Bool
   /// Of an option: the only ones that it can have; empty for any.
   public let values: [String]
+  /// Of an option: a route may give it as an object or an array, and it is the text of that.
+  public let isJSON: Bool
   /// Of a secret: an option and the value with which there is no need of it. It is not `required` then.
   public let unless: Unless?
 
@@ -147,13 +153,14 @@ public struct Parameter: Sendable, Equatable {
 
   public init(
     name: String, about: String, defaultValue: String? = nil, required: Bool, values: [String] = [],
-    unless: Unless? = nil
+    isJSON: Bool = false, unless: Unless? = nil
   ) {
     self.name = name
     self.about = about
     self.defaultValue = defaultValue
     self.required = required
     self.values = values
+    self.isJSON = isJSON
     self.unless = unless
   }
 }

@@ -10,16 +10,16 @@ struct ConnectorReader {
   private(set) var name: (text: String, value: JSONValue)?
   var parts = Connector.Parts()
   var checker = Checker(scope: Scope())
-  /// Whether users log in, and what of the connector's parameters a session is bound to then.
+  /// Whether somebody has to begin a session (a user logs in, an agent shakes hands), and what of the connector's parameters
+  /// it is bound to then.
   var isLogin = false
   var loginIdentity: (secrets: [String], options: [String]) = ([], [])
 
   private static let keys = [
-    "connector", "title", "about", "secrets", "options", "token", "oauth", "values", "set", "vectors",
+    "connector", "title", "about", "secrets", "options", "token", "oauth", "handshake", "values", "set", "vectors",
   ]
   /// Each is evaluated for every request.
   private static let mostValues = 100
-  private static let later = ["handshake"]
 
   init(_ source: Source) {
     self.source = source
@@ -30,19 +30,14 @@ struct ConnectorReader {
     diagnostics = problems
     guard let value else { return nil }
     guard let members = object(value, "a connector") else { return nil }
-    for member in members where !ConnectorReader.keys.contains(member.key) {
-      if ConnectorReader.later.contains(member.key) {
-        error("\"\(member.key)\" is not in this version", atKey: member)
-      } else {
-        unknown(member, ConnectorReader.keys)
-      }
-    }
+    for member in members where !ConnectorReader.keys.contains(member.key) { unknown(member, ConnectorReader.keys) }
     readName(value)
     parts.title = text(value["title"]) ?? ""
     _ = text(value["about"])
     readOptions(value["options"])
     readSecrets(value["secrets"])
     if let oauth = value["oauth"] { readOAuth(oauth, in: value) }
+    if let handshake = value["handshake"] { readHandshake(handshake, in: value) }
     if let token = value["token"] { readToken(token) }
     declareTargets(value["set"])
     readValues(value["values"])
@@ -120,7 +115,7 @@ struct ConnectorReader {
   private mutating func readOptions(_ value: JSONValue?) {
     for member in object(value, "\"options\"") ?? [] {
       guard isDeclarable(member), let details = object(member.value, "an option") else { continue }
-      let keys = ["about", "default", "required", "values"]
+      let keys = ["about", "default", "required", "values", "json"]
       for detail in details where !keys.contains(detail.key) { unknown(detail, keys) }
       let standard = text(member.value["default"])
       if let standard { refuseSecret(standard, at: member.value["default"] ?? member.value) }
@@ -136,7 +131,7 @@ struct ConnectorReader {
       parts.options.append(
         Parameter(
           name: member.key, about: text(member.value["about"]) ?? "", defaultValue: standard, required: required,
-          values: values))
+          values: values, isJSON: flag(member.value["json"]) ?? false))
     }
     checker.scope.options = parts.options
   }

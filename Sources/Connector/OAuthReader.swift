@@ -100,11 +100,12 @@ extension ConnectorReader {
     }
   }
 
-  /// With a login there is no other way to a first token.
+  /// With a login or a handshake there is no other way to a first token.
   mutating func checkLogin(_ recipe: TokenRecipe.Parts, _ value: JSONValue) {
-    if let fetch = value["fetch"] { error("\"fetch\" beside \"oauth\": a login makes the first token", at: fetch) }
+    let (block, maker) = parts.handshake == nil ? ("oauth", "a login") : ("handshake", "the handshake")
+    if let fetch = value["fetch"] { error("\"fetch\" beside \"\(block)\": \(maker) makes the first token", at: fetch) }
     if let refresh = value["refresh"], recipe.refresh?.needsToken == false {
-      error("this does without token.refresh_token, and a login makes the first token", at: refresh)
+      error("this does without token.refresh_token, and \(maker) makes the first token", at: refresh)
     }
   }
 }

@@ -52,7 +52,7 @@ public final class OAuthRecipe: Sendable {
   }
 
   /// Absolute, without a fragment (RFC 6749 §3.1.2); the scheme may be an app's own (RFC 8252 §7.1).
-  static func isRedirectURI(_ text: String) -> Bool {
+  public static func isRedirectURI(_ text: String) -> Bool {
     guard let colon = text.utf8.firstIndex(of: UInt8(ascii: ":")), let first = text.utf8.first else { return false }
     let isLetter = { (byte: UInt8) in (byte | 0x20) &- UInt8(ascii: "a") < 26 }
     return isLetter(first)

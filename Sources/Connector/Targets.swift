@@ -74,6 +74,7 @@ extension Connector {
     for target in body { targets.body.append(try plain(target, given, targets.body)) }
     for request in endpoints { _ = try request.location(options: given) }
     try oauth?.check(options: given)
+    if handshake == .ath { _ = try AgentIdentity(given, of: self) }
     return targets
   }
 

@@ -4,7 +4,8 @@ import JSON
 /// The `token` block. Each request in it is a small connector of its own, with the names that mean something there.
 extension ConnectorReader {
   private static let tokenKeys = [
-    "fetch", "refresh", "accept_when", "retry_when", "read", "error_message", "renew_before", "reject_when", "identity",
+    "fetch", "refresh", "accept_when", "retry_when", "read", "error_message", "renew_before", "reject_when",
+    "revoked_when", "identity",
   ]
   private static let requestKeys = ["method", "path", "url"] + setKeys
   private static let browserKeys = ["path", "url", "query"]
@@ -50,10 +51,8 @@ extension ConnectorReader {
     readIdentity(value["identity"], into: &recipe)
     if let accept = value["accept_when"] { recipe.accept = conditions(accept, "accept_when", keys: ["json"]) }
     if let retry = value["retry_when"] { recipe.retry = conditions(retry, "retry_when", keys: ["json"]) }
-    if let reject = value["reject_when"] {
-      recipe.rejectJSON = conditions(reject, "reject_when", keys: ["status", "json"])
-      if let statuses = reject["status"] { recipe.rejectStatuses = self.statuses(statuses) }
-    }
+    if let reject = value["reject_when"] { readSign(reject, "reject_when", into: &recipe.reject) }
+    if let revoked = value["revoked_when"] { readSign(revoked, "revoked_when", into: &recipe.revoked) }
     recipe.errorMessage =
       value["error_message"].map { paths($0) } ?? [JSONPath.known("error_description"), JSONPath.known("error")]
     if let early = value["renew_before"] { recipe.renewBefore = seconds(early) ?? recipe.renewBefore }
@@ -245,6 +244,15 @@ extension ConnectorReader {
       }
       return JSONCondition(path: path, values: values)
     }
+  }
+
+  /// `{ "status": statuses, "json": { path: value or values }, "json_status": statuses }`.
+  private mutating func readSign(_ value: JSONValue, _ what: String, into sign: inout TokenRecipe.Sign) {
+    sign.json = conditions(value, what, keys: ["status", "json", "json_status"])
+    if let statuses = value["status"] { sign.statuses = self.statuses(statuses) }
+    guard let statuses = value["json_status"] else { return }
+    sign.jsonStatuses = self.statuses(statuses)
+    if sign.json.isEmpty { error("\"json_status\" without \"json\" says nothing", at: statuses) }
   }
 
   private mutating func statuses(_ value: JSONValue) -> [Int] {

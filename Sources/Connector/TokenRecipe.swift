@@ -9,15 +9,16 @@ public final class TokenRecipe: Sendable {
   public let refresh: TokenRequest?
   /// Seconds before its end at which a token is due.
   public let renewBefore: Int
-  /// Statuses of an upstream's answer that mean that the token is dead.
-  public let rejectStatuses: [Int]
+  /// What of an upstream's answer means that the token is dead.
+  let reject: Sign
+  /// The same, where no other token would do either: the answer is passed on, and the request not repeated.
+  let revoked: Sign
   /// Parameters whose change voids tokens got with them: secrets, and options.
   public let identity: [String]
   public let identityOptions: [String]
   /// `access_token`, `refresh_token`, and the further ones of `read`.
   public let fieldNames: [String]
   let isOptional: [Bool]
-  let rejectJSON: [JSONCondition]
   let accept: [JSONCondition]
   /// An answer in which one of them holds is neither a token nor a refusal: the endpoint is to be asked later.
   let retry: [JSONCondition]
@@ -44,13 +45,34 @@ public final class TokenRecipe: Sendable {
     var tokenType: JSONPath?
   }
 
+  /// What is looked for in an upstream's answer: a status by itself, or something in its body.
+  struct Sign: Sendable {
+    var statuses: [Int] = []
+    var json: [JSONCondition] = []
+    /// The statuses with which a body is looked at; empty for all.
+    var jsonStatuses: [Int] = []
+
+    func readsBody(status: Int) -> Bool {
+      !json.isEmpty && (jsonStatuses.isEmpty || jsonStatuses.contains(status))
+    }
+  }
+
+  /// What an upstream's answer means for the token that its request carried.
+  public enum Verdict: Sendable {
+    case accepted
+    /// Dead; another may do.
+    case rejected
+    /// Dead, and nothing but a new session will do.
+    case revoked
+  }
+
   /// Checked parts, as the reader found them.
   struct Parts {
     var fetch: TokenRequest?
     var refresh: TokenRequest?
     var renewBefore = 60
-    var rejectStatuses = [401]
-    var rejectJSON: [JSONCondition] = []
+    var reject = Sign(statuses: [401])
+    var revoked = Sign()
     var accept: [JSONCondition] = []
     var retry: [JSONCondition] = []
     var identity: [String] = []
@@ -65,8 +87,8 @@ public final class TokenRecipe: Sendable {
     fetch = parts.fetch
     refresh = parts.refresh
     renewBefore = parts.renewBefore
-    rejectStatuses = parts.rejectStatuses
-    rejectJSON = parts.rejectJSON
+    reject = parts.reject
+    revoked = parts.revoked
     accept = parts.accept
     retry = parts.retry
     identity = parts.identity
@@ -80,15 +102,23 @@ public final class TokenRecipe: Sendable {
 
   public var requests: [TokenRequest] { [fetch, refresh].compactMap { $0 } }
 
-  /// Whether an upstream's body must be seen to know a dead token.
-  public var needsBody: Bool { !rejectJSON.isEmpty }
+  /// What an upstream's answer means by its status alone; nil: its body must be seen.
+  public func judge(status: Int) -> Verdict? {
+    if revoked.statuses.contains(status) { return .revoked }
+    if reject.statuses.contains(status), !revoked.readsBody(status: status) { return .rejected }
+    return revoked.readsBody(status: status) || reject.readsBody(status: status) ? nil : .accepted
+  }
 
-  /// Whether an upstream's answer means that the token is dead.
-  /// - Parameter body: empty, or what is there of it, when `needsBody` is false.
-  public func rejects(status: Int, body: Span<UInt8>) -> Bool {
-    if rejectStatuses.contains(status) { return true }
-    guard needsBody, let root = try? JSONReader.parse(body) else { return false }
-    return rejectJSON.contains { $0.holds(in: root) }
+  /// What an upstream's answer means.
+  public func judge(status: Int, body: Span<UInt8>) -> Verdict {
+    if let verdict = judge(status: status) { return verdict }
+    let root = try? JSONReader.parse(body)
+    func holds(_ sign: Sign) -> Bool {
+      guard sign.readsBody(status: status), let root else { return false }
+      return sign.json.contains { $0.holds(in: root) }
+    }
+    if holds(revoked) { return .revoked }
+    return reject.statuses.contains(status) || holds(reject) ? .rejected : .accepted
   }
 }
 

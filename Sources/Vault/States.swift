@@ -61,7 +61,7 @@ extension Vault {
   private static let emptied = "salt = x'', nonce = x'', sealed = x''"
 
   /// Remembers a login by the digest of its state, the state itself never being stored. Of too many of one subject the oldest
-  /// makes room: a user who begins again and again ends the last of them.
+  /// makes room: a user who begins again and again ends the last of them. One with the same digest is taken back.
   /// - Parameters:
   ///   - hash: SHA-256 of the state.
   ///   - now: seconds since 1970, UTC; the login expires within 600.
@@ -77,7 +77,7 @@ extension Vault {
       let envelope = Envelope.seal(Vault.encoded(login).span, under: key, as: identity)
       var row = try database.prepare(
         """
-        INSERT INTO state (hash, route, subject, number, expires, used, data_key, salt, nonce, sealed)
+        REPLACE INTO state (hash, route, subject, number, expires, used, data_key, salt, nonce, sealed)
         SELECT ?, ?, ?, coalesce(max(number), 0) + 1, ?, 0, ?, ?, ?, ? FROM state
         """)
       try row.bind(hash)

@@ -15,7 +15,7 @@ import Testing
     #expect(catalog.diagnostics == [])
     #expect(
       catalog.names == [
-        "authing", "basic", "bearer", "codegate", "fastmoss", "header", "oauth2", "oauth2-client-credentials",
+        "ath", "authing", "basic", "bearer", "codegate", "fastmoss", "header", "oauth2", "oauth2-client-credentials",
         "oauth2-refresh-token", "query", "shangcloud",
       ])
   }

@@ -280,15 +280,32 @@ import Testing
   @Test func `reject_when is 401 unless it says more`() throws {
     let plain = try recipe()
     let body = #"{"errcode":40001}"#
-    #expect(rejects(plain, 401, body) && !plain.needsBody)
+    #expect(plain.judge(status: 401) == .rejected && plain.judge(status: 200) == .accepted)
     #expect(!rejects(plain, 403, body) && !rejects(plain, 200, body))
     let wide = try recipe(#", "reject_when": { "status": [403], "json": { "errcode": [40001, 42001] } }"#)
-    #expect(wide.needsBody && rejects(wide, 200, body) && rejects(wide, 403, ""))
+    #expect(wide.judge(status: 200) == nil && rejects(wide, 200, body) && rejects(wide, 403, ""))
     #expect(!rejects(wide, 401, "") && !rejects(wide, 200, "{}") && !rejects(wide, 200, #"{"errcode":"40001"}"#))
     #expect(rejects(try recipe(#", "reject_when": { "json": { "e": "x" } }"#), 401, ""))
   }
 
   private func rejects(_ recipe: TokenRecipe, _ status: Int, _ body: String) -> Bool {
-    recipe.rejects(status: status, body: Array(body.utf8).span)
+    recipe.judge(status: status, body: Array(body.utf8).span) == .rejected
+  }
+
+  @Test func `revoked_when comes before reject_when, and a body is read only where it counts`() throws {
+    let recipe = try recipe(
+      #"""
+      , "reject_when": { "status": [401], "json": { "code": "EXPIRED" }, "json_status": [403] },
+      "revoked_when": { "status": [410], "json": { "code": ["REVOKED", "GONE"] }, "json_status": [401, 403] }
+      """#)
+    func judge(_ status: Int, _ code: String) -> TokenRecipe.Verdict {
+      recipe.judge(status: status, body: Array("{\"code\":\"\(code)\"}".utf8).span)
+    }
+    #expect(recipe.judge(status: 200) == .accepted && recipe.judge(status: 410) == .revoked)
+    #expect(recipe.judge(status: 401) == nil && recipe.judge(status: 403) == nil)
+    #expect(judge(401, "REVOKED") == .revoked && judge(401, "other") == .rejected)
+    #expect(judge(403, "GONE") == .revoked && judge(403, "EXPIRED") == .rejected && judge(403, "other") == .accepted)
+    #expect(judge(200, "REVOKED") == .accepted && judge(500, "EXPIRED") == .accepted)
+    #expect(recipe.judge(status: 401, body: Array("no JSON".utf8).span) == .rejected)
   }
 }

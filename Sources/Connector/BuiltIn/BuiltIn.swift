@@ -5,7 +5,7 @@ struct BuiltIn: Sendable {
   let text: StaticString
 
   static let all: [BuiltIn] = [
-    authing, basic, bearer, codegate, fastmoss, header, oauth2, oauth2ClientCredentials, oauth2RefreshToken, query,
-    shangcloud,
+    ath, authing, basic, bearer, codegate, fastmoss, header, oauth2, oauth2ClientCredentials, oauth2RefreshToken,
+    query, shangcloud,
   ]
 }

@@ -1,3 +1,4 @@
+import Broker
 import Bytes
 import Crypto
 import Glibc
@@ -40,6 +41,7 @@ struct AdminService {
         let names = parts.dropFirst().map(AdminService.decoded)
         return try dropToken(TokenKey(route: names[0], subject: names[1]))
       case ("POST", "key", 2) where parts.last == "rotate": return try rotate(body)
+      case ("GET", "ath", 3) where parts.last == "agent.json": return try identity(parts.dropFirst().first ?? "")
       case ("POST", "explain", 1): return Outcome(status: 200, body: try Explainer(setup, vault).explain(body.span))
       default: throw CommandError(CommandError.Status.usage, "the daemon knows no \(method) \(path)")
       }
@@ -139,6 +141,24 @@ struct AdminService {
       CommandError.Status.data,
       "there is no token of the route \"\(key.route.prefix(128))\" for \"\(key.subject.prefix(128))\"",
       hint: "\"chatelaine token list\" shows all")
+  }
+
+  /// The agent's identity document.
+  private func identity(_ encoded: Substring) throws(CommandError) -> Outcome {
+    let deployment: Deployment
+    do throws(DeploymentError) {
+      deployment = try Keeper.deployment(of: setup, from: vault)
+    } catch {
+      throw CommandError(CommandError.Status.configuration, error.message)
+    }
+    guard let route = deployment.snapshot.route(named: AdminService.decoded(encoded)), let agent = route.agent else {
+      throw CommandError(CommandError.Status.configuration, "there is no such route, or it has no agent")
+    }
+    guard let document = agent.document else {
+      let problem = Problem.noKey(route.name)
+      throw CommandError(CommandError.Status.data, problem.detail, hint: problem.hint)
+    }
+    return Outcome(status: 200, body: document)
   }
 
   /// What cannot be decoded is no secret's name, and is refused as one.

@@ -42,9 +42,11 @@ struct Explainer {
     let body = bytes.extracting(head.byteCount...)
     let now = Clock.wallMilliseconds()
     let explanation = Explainer.explain(
-      signer, token, block, target, host: Array(route.upstream.authority.utf8), bytes, readHeaders,
+      signer, token, block, target, host: plan.route.authority, bytes, readHeaders,
       body: plan.route.connector.readsBody ? body : body.extracting(first: 0), now)
-    return write(explanation, route, String(bytes.extracting(plan.methodName)), path(block, target), now / 1000)
+    return write(
+      explanation, route, plan.route.upstream, String(bytes.extracting(plan.methodName)), path(block, target),
+      now / 1000)
   }
 
   private func read(_ bytes: Span<UInt8>) throws(CommandError) -> RequestHead {
@@ -82,7 +84,8 @@ struct Explainer {
       let status = missing.isEmpty ? CommandError.Status.usage : CommandError.Status.configuration
       throw CommandError(
         status, "\(problem.code.rawValue): \(problem.detail)",
-        hint: missing.isEmpty ? problem.hint : missing.map { "chatelaine secret set \($0)" }.joined(separator: "\n"))
+        // All that is missing at once; a key is not typed in but made.
+        hint: missing.count <= 1 ? problem.hint : missing.map { "chatelaine secret set \($0)" }.joined(separator: "\n"))
     }
   }
 
@@ -116,14 +119,15 @@ struct Explainer {
   }
 
   private func write(
-    _ explanation: Explanation, _ route: RouteConfiguration, _ method: String, _ path: String, _ now: Int64
+    _ explanation: Explanation, _ route: RouteConfiguration, _ upstream: Route.Upstream, _ method: String,
+    _ path: String, _ now: Int64
   ) -> [UInt8] {
     var text = Buffer()
     text.appendObjectStart()
     text.appendMember("route", route.name)
     text.appendMember("connector", route.connector)
     text.appendMember("method", method)
-    text.appendMember("url", "\(route.upstream.scheme)://\(route.upstream.authority)\(path)")
+    text.appendMember("url", "\(upstream.isTLS ? "https" : "http")://\(upstream.authority)\(path)")
     text.appendMember("now", now)
     text.appendKey("steps")
     text.appendArrayStart()

@@ -12,10 +12,13 @@ enum Help {
     return group.map { text(about: $0) }.joined(separator: "\n\n")
   }
 
+  private static let agentVerbs = Verb.agentVerbs.map(\.name)
+
   private static let sections: [(title: String, verbs: [String])] = [
     ("Start", ["demo", "init"]),
     ("Secrets", ["secret set", "secret list", "secret rm", "key generate", "key rotate"]),
     ("Tokens", ["login", "logout", "token list", "token drop"]),
+    ("Agents (Agent Trust Handshake)", agentVerbs),
     ("Before it runs", ["check", "explain"]),
     ("While it runs", ["serve", "status", "reload", "healthcheck"]),
     ("And", ["version", "help"]),

@@ -70,7 +70,7 @@ extension Verb {
     console.show(text)
   }
 
-  private static func duration(_ seconds: Int) -> String {
+  static func duration(_ seconds: Int) -> String {
     switch seconds {
     case ..<120: "\(seconds) seconds"
     case ..<7200: "\(seconds / 60) minutes"

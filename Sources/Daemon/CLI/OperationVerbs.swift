@@ -98,11 +98,9 @@ extension Verb {
   ) { _, _ throws(CommandError) in }
 
   /// In the order of the help.
-  static let all: [Verb] = [
-    demo, initialise, secretSet, secretList, secretRemove, keyGenerate, keyRotate, tokenList, tokenDrop, login, logout,
-    check, explain,
-    serve, status,
-    reload,
-    healthcheck, version, helpVerb,
-  ]
+  static let all: [Verb] =
+    [
+      demo, initialise, secretSet, secretList, secretRemove, keyGenerate, keyRotate, tokenList, tokenDrop, login,
+      logout,
+    ] + agentVerbs + [check, explain, serve, status, reload, healthcheck, version, helpVerb]
 }

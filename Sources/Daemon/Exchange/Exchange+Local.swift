@@ -65,6 +65,7 @@ extension Exchange {
         reply.send(answer.status, .json, answer.body)
       }
     case .session(let endpoint): runSession(endpoint)
+    case .agent(let endpoint): runAgent(endpoint)
     case nil: refuse(.overloaded)
     }
   }
@@ -87,6 +88,24 @@ extension Exchange {
     keeper.answer(endpoint, input, caller: client?.peer.uid ?? .max) { reply.send($0) }
   }
 
+  private func runAgent(_ endpoint: AgentEndpoint) {
+    if endpoint.action == .identity {
+      // Here, not at the keeper: anybody may ask, as often as they like.
+      guard let route = worker.deployment.snapshot.route(named: endpoint.route), let document = route.agent?.document
+      else {
+        return refuse(.noKey(endpoint.route))
+      }
+      return respond(200, .json, document, cacheControl: "max-age=300")
+    }
+    guard let keeper = worker.crew.keeper else { return refuse(.overloaded) }
+    let subject = requestReader.head.first(.chatelaineSubject).map { field in
+      headBytes.withSpan { String($0.extracting(field.value)) }
+    }
+    let caller = Keeper.AgentCaller(uid: client?.peer.uid ?? .max, subject: subject)
+    let reply = self.reply
+    keeper.answer(endpoint, body.withSpan { Secret(copying: $0) }, caller) { reply.send($0) }
+  }
+
   /// What a user's browser gets.
   fileprivate func respond(_ answer: SessionAnswer) {
     switch answer {
@@ -106,12 +125,14 @@ extension Exchange {
   /// Writes a whole response of ours.
   /// - Parameter fields: appends further ones.
   private func respond(
-    _ status: Int, _ contentType: ContentType?, _ bytes: [UInt8], fields: (inout Buffer) -> Void = { _ in }
+    _ status: Int, _ contentType: ContentType?, _ bytes: [UInt8], cacheControl: StaticString = "no-store",
+    fields: (inout Buffer) -> Void = { _ in }
   ) {
     record.status = status
     if worker.isDraining || !requestRead { closesClient = true }
     clientOutput.appendOwnHead(
-      status, contentType: contentType?.text, id: record.id, now: Clock.wallMilliseconds() / 1000, closes: closesClient)
+      status, contentType: contentType?.text, id: record.id, now: Clock.wallMilliseconds() / 1000, closes: closesClient,
+      cacheControl: cacheControl)
     fields(&clientOutput)
     if status == 204 {
       clientOutput.appendField(name: "Allow", value: Problem.StaticMethods.forwarded.text)
@@ -167,12 +188,14 @@ extension Exchange {
 enum LocalEndpoint: Equatable {
   case livez, readyz, metrics, options, admin
   case session(SessionEndpoint)
+  case agent(AgentEndpoint)
 
   /// Only after its body has come it can be run.
   var readsBody: Bool {
     switch self {
     case .admin: true
     case .session(let endpoint): endpoint.readsBody
+    case .agent(let endpoint): endpoint.readsBody
     case .livez, .readyz, .metrics, .options: false
     }
   }
@@ -184,6 +207,7 @@ enum LocalEndpoint: Equatable {
     case .metrics: self = .metrics
     case .options: self = .options
     case .session(let endpoint): self = .session(endpoint)
+    case .agent(let endpoint): self = .agent(endpoint)
     }
   }
 }

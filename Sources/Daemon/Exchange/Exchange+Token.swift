@@ -64,18 +64,16 @@ extension Exchange {
   func judgeToken() throws(HTTPError) -> Verdict {
     guard let token = accessToken, let state, let shelf = state.shelf, let recipe = shelf.recipe else { return .fine }
     let head = responseReader.head
-    let isRefused: Bool
-    if recipe.rejectStatuses.contains(head.status) {
-      isRefused = true
-    } else if recipe.needsBody {
-      guard let body = try smallBody(head) else { return .open }
-      isRefused = body.withSpan { recipe.rejects(status: head.status, body: $0) }
+    let verdict: TokenRecipe.Verdict
+    if let plain = recipe.judge(status: head.status) {
+      verdict = plain
     } else {
-      return .fine
+      guard let body = try smallBody(head) else { return .open }
+      verdict = body.withSpan { recipe.judge(status: head.status, body: $0) }
     }
-    guard isRefused, shelf.reject(token.generation, for: subject, now: now) else { return .fine }
+    guard verdict != .accepted, shelf.reject(token.generation, for: subject, now: now) else { return .fine }
     let mayRepeat = head.status == 401 || plan?.method.isIdempotent == true
-    guard refusedGeneration == 0, mayRepeat, bodyIsIntact else { return .fine }
+    guard verdict == .rejected, refusedGeneration == 0, mayRepeat, bodyIsIntact else { return .fine }
     refusedGeneration = token.generation
     state.tally.numbers.retried += 1
     accessToken = nil

@@ -17,12 +17,6 @@ extension Problem {
       route: route, closes: true)
   }
 
-  static func secretMissing(_ name: String, route: Route) -> Problem {
-    Problem(
-      .secretMissing, "The secret \"\(name)\" is not in the store.", hint: "chatelaine secret set \(name)",
-      route: route.name)
-  }
-
   static func unusable(_ error: SignerError, route: Route) -> Problem {
     let hint = if case .key = error { "chatelaine secret set" } else { "chatelaine check" }
     return Problem(.secretMissing, "The route cannot sign: \(error.message).", hint: hint, route: route.name)

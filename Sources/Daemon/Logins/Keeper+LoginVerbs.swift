@@ -38,9 +38,9 @@ extension Keeper {
     }
   }
 
-  private static func refusal(_ problem: Problem) -> Answer {
+  static func refusal(_ problem: Problem) -> Answer {
     let status =
-      problem.code == .authorizationFailed || problem.code == .stateUnknown
+      [.authorizationFailed, .stateUnknown, .tokenUnavailable, .storeLocked, .overloaded].contains(problem.code)
       ? CommandError.Status.unavailable : CommandError.Status.data
     return Answer(status: 503, body: AdminService.problem(CommandError(status, problem.detail, hint: problem.hint)))
   }

@@ -111,23 +111,19 @@ extension Route {
       case .secret(let name): stored[name].map { Header(name: header.name, value: .secret($0)) }
       }
     }
-    let upstream = configured.upstream
-    try self.init(
-      name: configured.name, index: index,
-      upstream: Upstream(
-        isTLS: upstream.scheme == .https, host: upstream.host.plain, port: upstream.port,
-        authority: upstream.authority, basePath: upstream.basePath),
-      connector: connector, secrets: configured.secrets.compactMapValues { stored[$0] }, options: configured.options,
-      settings)
-  }
-}
-
-extension Authority.Host {
-  /// Without the brackets of an IPv6 address: as it is resolved and checked.
-  var plain: String {
-    switch self {
-    case .name(let name): name
-    case .address(let address): address.description
+    var upstream = Upstream(configured.upstream)
+    if connector.handshake == .ath {
+      let agent = Agent(
+        try AgentIdentity(configured.options, of: connector), service: upstream, name: configured.name,
+        key: configured.secrets[AgentIdentity.keyName].flatMap { stored[$0] },
+        registration: stored[Agent.registrationName(configured.name)],
+        discovery: stored[Agent.discoveryName(configured.name)])
+      settings.agent = agent
+      (upstream, settings.obstacle) = agent.upstream(hosts: settings.hosts, route: configured.name)
     }
+    try self.init(
+      name: configured.name, index: index, upstream: upstream, connector: connector,
+      secrets: configured.secrets.compactMapValues { stored[$0] }, options: configured.options,
+      settings)
   }
 }

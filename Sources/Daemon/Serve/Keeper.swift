@@ -14,6 +14,7 @@ actor Keeper {
   let crew: Crew
   let desk: TokenDesk
   let logins: LoginDesk
+  let agents: AgentDesk
   private let vault: Vault
   private var setup: Setup
   private var callsUnderWay = 0
@@ -25,6 +26,7 @@ actor Keeper {
     desk = TokenDesk(vault, crew) { crew.keeper?.call($0, $1) }
     desk.adopt(deployment)
     logins = LoginDesk(vault, crew, desk)
+    agents = AgentDesk(vault, crew, desk)
     self.setup = setup
     self.crew = crew
     self.executor = executor
@@ -49,6 +51,7 @@ actor Keeper {
     case ("GET", "/status"): return await status()
     case ("POST", _) where path.hasPrefix("/tokens/"): return await token(path)
     case (_, _) where path.hasPrefix("/logins/"): return await login(method, path, body)
+    case ("POST", _) where path.hasPrefix("/ath/"): return await agent(path, body)
     default: break
     }
     let outcome = AdminService(vault: vault, setup: setup, desk: desk).answer(method: method, path: path, body: body)
@@ -186,6 +189,9 @@ actor Keeper {
     }
   }
 
+  /// Has the routes take what was stored for them meanwhile.
+  func deployStored() async throws(DeploymentError) { try await deploy(setup, readsFilesAnew: false) }
+
   /// Returns when the deployment is in force in every loop: whoever asked for it may rely on it.
   private func deploy(_ setup: Setup, readsFilesAnew: Bool) async throws(DeploymentError) {
     let deployment = try Keeper.deployment(of: setup, from: vault, readsFilesAnew: readsFilesAnew)
@@ -204,7 +210,11 @@ actor Keeper {
     var stored: [String: Secret] = [:]
     do throws(VaultError) {
       for route in setup.configuration.routes {
-        for name in route.secretNames where stored[name] == nil { stored[name] = try vault.secret(name) }
+        var names = route.secretNames
+        if setup.catalog[route.connector]?.handshake != nil {
+          names += [Agent.registrationName(route.name), Agent.discoveryName(route.name)]
+        }
+        for name in names where stored[name] == nil { stored[name] = try vault.secret(name) }
       }
     } catch {
       throw .vault(error)
@@ -224,7 +234,7 @@ actor Keeper {
     let numbers = await withCheckedContinuation { continuation in
       crew.numbers { continuation.resume(returning: $0) }
     }
-    return Answer(status: 200, body: Status.json(setup, numbers, crew: crew))
+    return Answer(status: 200, body: Status.json(setup, numbers, crew: crew, agents: agents))
   }
 }
 

@@ -35,7 +35,7 @@ final class RouteState: TimerOwner {
     loop = worker.loop
     tally = worker.tally(of: route.name)
     pool = PoolState(worker.deployment.pool)
-    isPerSubject = route.connector.oauth != nil || route.connector.readsSubject
+    isPerSubject = route.connector.readsSubject
     shelf = route.connector.token.map { worker.shelf(of: route.name, $0) }
     var unusable: Problem?
     var signer: Signer?

@@ -6,7 +6,7 @@ import Net
 
 /// What `chatelaine status` shows.
 enum Status {
-  static func json(_ setup: Setup, _ numbers: LoopNumbers, crew: Crew) -> [UInt8] {
+  static func json(_ setup: Setup, _ numbers: LoopNumbers, crew: Crew, agents: AgentDesk) -> [UInt8] {
     var text = Buffer()
     text.appendObjectStart()
     text.appendMember("version", Version.number)
@@ -22,13 +22,15 @@ enum Status {
     text.appendArrayEnd()
     text.appendKey("routes")
     text.appendArrayStart()
-    for route in setup.configuration.routes { append(route, numbers[route.name] ?? RouteNumbers(), to: &text) }
+    for route in setup.configuration.routes { append(route, numbers[route.name] ?? RouteNumbers(), agents, to: &text) }
     text.appendArrayEnd()
     text.appendObjectEnd()
     return Array(text.span)
   }
 
-  private static func append(_ route: RouteConfiguration, _ numbers: RouteNumbers, to text: inout Buffer) {
+  private static func append(
+    _ route: RouteConfiguration, _ numbers: RouteNumbers, _ agents: AgentDesk, to text: inout Buffer
+  ) {
     text.appendObjectStart()
     text.appendMember("name", route.name)
     text.appendMember("connector", route.connector)
@@ -36,6 +38,7 @@ enum Status {
     text.appendMember("exchanges", numbers.statuses.reduce(0, +))
     text.appendMember("problems", numbers.problems.values.reduce(0, +))
     text.appendMember("idle_connections", numbers.idle)
+    agents.append(statusOf: route.name, to: &text)
     text.appendObjectEnd()
   }
 }

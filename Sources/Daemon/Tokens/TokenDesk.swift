@@ -265,6 +265,7 @@ final class TokenDesk {
 
   /// The command that begins a session anew.
   private func renewal(_ key: TokenKey) -> String {
+    if let agent = offices[key.route]?.route.agent { return agent.nextCommand(key) }
     if let office = offices[key.route], office.rules.fetch != .never {
       return "chatelaine secret set, with the refresh token of a new login"
     }
@@ -295,6 +296,16 @@ final class TokenDesk {
     }
     text.appendArrayEnd()
     return Array(text.span)
+  }
+
+  /// The token in hand, however good it is.
+  func token(_ key: TokenKey) throws(VaultError) -> Token? { try entry(key)?.token }
+
+  /// What is known of a route's tokens: for whom, their state, and what is in hand.
+  func sessions(of route: String) -> [(subject: String, state: String, token: Token?)] {
+    entries.filter { $0.key.route == route && ($0.value.token != nil || $0.value.machine.state != .absent) }
+      .sorted { $0.key.subject < $1.key.subject }
+      .map { ($0.key.subject, $0.value.machine.state.label, $0.value.token) }
   }
 
   /// Forgets a token. False if there is none.

@@ -44,7 +44,10 @@ struct TokenOffice: Sendable {
     }
     func add(_ text: String) { add(Array(text.utf8).span) }
     add(route.connector.name)
-    add("\(route.upstream.isTLS) \(route.upstream.authority)\(route.upstream.basePath)")
+    // Where an agent's calls go is not who gave it the token.
+    let upstream = route.agent?.service ?? route.upstream
+    add("\(upstream.isTLS) \(upstream.authority)\(upstream.basePath)")
+    if let client = route.agent?.registration?.clientID { for part in ["client", client] { add(part) } }
     for name in recipe.identityOptions.sorted() {
       guard let value = route.options[name] else { continue }
       add(name)
@@ -108,24 +111,46 @@ struct TokenOffice: Sendable {
     var place = Place(route.upstream, tls)
     // What is not loopback and has no TLS was refused with the configuration.
     if let origin = prepared.origin, let upstream = try? Upstream(origin) { place = Place(upstream, tls) }
+    return request(
+      to: place, method: prepared.method, target: prepared.target.span, contentType: prepared.contentType,
+      body: prepared.body.span, isToUpstream: prepared.origin == nil
+    ) { bytes in
+      for (name, value) in prepared.headers {
+        bytes.append("\(name): ")
+        bytes.append(value.span)
+        bytes.append("\r\n")
+      }
+    }
+  }
+
+  /// Writes a request of an agent's handshake: it has the headers that the route gives to all its requests.
+  /// - Parameter body: JSON; empty with GET.
+  func agentRequest(_ agent: Agent, _ method: StaticString, _ path: String, body: Span<UInt8>) -> EndpointRequest {
+    request(
+      to: Place(agent.service, tls), method: "\(method)", target: Array((agent.service.basePath + path).utf8).span,
+      contentType: body.isEmpty ? nil : "application/json", body: body,
+      isToUpstream: agent.service.authority == route.upstream.authority
+    ) { route.appendHeaders(to: &$0) }
+  }
+
+  private func request(
+    to place: Place, method: String, target: Span<UInt8>, contentType: String?, body: Span<UInt8>, isToUpstream: Bool,
+    headers: (inout Buffer) -> Void
+  ) -> EndpointRequest {
     var bytes = Buffer()
-    bytes.append("\(prepared.method) ")
-    bytes.append(prepared.target.span)
+    bytes.append("\(method) ")
+    bytes.append(target)
     bytes.append(" HTTP/1.1\r\nHost: \(place.authority)\r\nConnection: close\r\nAccept: application/json\r\n")
     bytes.append("User-Agent: chatelaine\r\n")
-    for (name, value) in prepared.headers {
-      bytes.append("\(name): ")
-      bytes.append(value.span)
-      bytes.append("\r\n")
-    }
-    if let contentType = prepared.contentType { bytes.append("Content-Type: \(contentType)\r\n") }
-    if !prepared.body.isEmpty || prepared.method != "GET" { bytes.append("Content-Length: \(prepared.body.count)\r\n") }
+    headers(&bytes)
+    if let contentType { bytes.append("Content-Type: \(contentType)\r\n") }
+    if !body.isEmpty || method != "GET" { bytes.append("Content-Length: \(body.count)\r\n") }
     bytes.append("\r\n")
-    bytes.append(prepared.body.span)
+    bytes.append(body)
     defer { bytes.wipe() }
     return EndpointRequest(
       host: place.host, port: place.port, tls: place.tls, bytes: Secret(copying: bytes.span),
-      isToUpstream: prepared.origin == nil, connectTimeout: route.timeouts.connect,
+      isToUpstream: isToUpstream, connectTimeout: route.timeouts.connect,
       answerTimeout: min(route.timeouts.firstByte, 30_000))
   }
 
