@@ -5,4 +5,5 @@ import Glibc
 for number in [SIGQUIT, SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGTRAP] { signal(number, SIG_DFL) }
 occupyStandardDescriptors()
 shieldProcess()
-exit(run(arguments: Array(CommandLine.arguments.dropFirst())))
+// Not `exit`: the daemon's threads are still there, and OpenSSL's part of `atexit` would free what they use.
+_exit(run(arguments: Array(CommandLine.arguments.dropFirst())))
