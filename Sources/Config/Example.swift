@@ -46,7 +46,7 @@ extension Configuration {
           // Everything that a route can have:
           //
           // "vendor": {
-          //   "connector": "bearer",                    // codegate, bearer, basic, header, query, or a file in "connectors"
+          //   "connector": "bearer",                    // a built-in one: codegate, basic, oauth2, ath …; or a file in "connectors"
           //   "upstream": "https://api.example.com/v1", // a base path stands before every path
           //   "secrets": { "token": "shared/vendor" },  // the connector's parameter, and the name of the stored secret
           //   "options": { "prefix": "Token" },         // the connector's other parameters
