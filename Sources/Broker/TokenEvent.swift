@@ -1,7 +1,7 @@
 extension TokenMachine {
   public enum Event: Sendable, Equatable {
-    /// At the start: this is in the store.
-    case restored(Grant)
+    /// At the start: this is in the store, and whether its refresh token was refused for good.
+    case restored(Grant, wasRefused: Bool = false)
     /// At the start: a request was under way when the process ended. When it began, in seconds since 1970.
     case interrupted(at: Int64)
     /// A waiter, by a number that no other has, wants a token; a newer one than `used`, if that was rejected.
@@ -40,6 +40,8 @@ extension TokenMachine {
     case fail([UInt64], TokenFailure)
     /// Uptime in milliseconds; takes the place of the one before.
     case wakeAt(Int64)
+    /// Note in the store that this generation's refresh token was refused, and that there is no other way.
+    case noteRefusal(generation: Int64)
     /// Remove it from the store, with its journal.
     case forget
   }

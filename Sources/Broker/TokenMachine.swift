@@ -15,6 +15,7 @@
 ///
 /// * In every state, whoever wants a token gets the one in hand at once while that works: it has not ended, nor was it
 ///   retired.
+/// * A refresh token that was refused is not shown again, nor after a restart, until something is reconfigured.
 /// * begin is ▶ refreshing if there is a refresh token, else ▶ fetching if the connector can fetch, else
 ///   ▶ reauthorizationRequired; with nothing in hand, absent stays and who wants a token is told that there is none.
 /// * Time: fresh ▶ due when renewal is due; backingOff and refused ▶ absent, fresh or due when their time is over.
@@ -78,10 +79,12 @@ public struct TokenMachine: Sendable {
   public mutating func handle(_ event: Event, now: Moment, jitter: UInt64) -> [Action] {
     elapse(now)
     switch event {
-    case .restored(let grant):
+    case .restored(let grant, let wasRefused):
       guard state == .absent else { return [] }
       let held = hold(grant, now, jitter)
+      self.held?.refreshWasRefused = wasRefused
       settle(now)
+      if wasRefused, way(now) == nil { state = .reauthorizationRequired }
       return held.works ? [.publish(generation: grant.generation)] + wake() : []
     case .interrupted(let begun):
       interruptedAt = begun
@@ -261,7 +264,9 @@ public struct TokenMachine: Sendable {
     if attempt.isOutdated { return begin(now) }
     if attempt.way == .refresh {
       held?.refreshWasRefused = true
-      return begin(now)
+      let actions = begin(now)
+      guard state == .reauthorizationRequired, let held else { return actions }
+      return [.noteRefusal(generation: held.generation)] + actions
     }
     self.attempt = nil
     if rules.fetch == .once, interruptedAt != nil {

@@ -6,6 +6,8 @@ public import JSON
 public final class Connector: Sendable {
   public let name: String
   public let title: String
+  /// A digest of the file that it was read from: with the same, all that it does is the same.
+  public let definition: [UInt8]
   public let secrets: [Parameter]
   public let options: [Parameter]
   /// Bodies are buffered up to the route's limit when true, and stream when not.
@@ -73,6 +75,7 @@ public final class Connector: Sendable {
   struct Parts {
     var name = ""
     var title = ""
+    var definition: [UInt8] = []
     var secrets: [Parameter] = []
     var options: [Parameter] = []
     var token: TokenRecipe?
@@ -90,6 +93,7 @@ public final class Connector: Sendable {
   init(_ parts: Parts, scope: Scope, program: Program) {
     name = parts.name
     title = parts.title
+    definition = parts.definition
     secrets = parts.secrets
     options = parts.options
     headers = parts.headers

@@ -1,3 +1,5 @@
+import Bytes
+import Crypto
 import JSON
 
 /// Reads a connector's file: its shape here, its strings by the `Checker`, its vectors at the end.
@@ -33,6 +35,7 @@ struct ConnectorReader {
     for member in members where !ConnectorReader.keys.contains(member.key) { unknown(member, ConnectorReader.keys) }
     readName(value)
     parts.title = text(value["title"]) ?? ""
+    parts.definition = ConnectorReader.digest(source.bytes)
     _ = text(value["about"])
     readOptions(value["options"])
     readSecrets(value["secrets"])
@@ -53,6 +56,14 @@ struct ConnectorReader {
     vectors.read(value["vectors"])
     diagnostics += vectors.diagnostics
     return vectors.diagnostics.isEmpty ? connector : nil
+  }
+
+  private static func digest(_ bytes: [UInt8]) -> [UInt8] {
+    let digest = Digest(.sha256)
+    digest.update(bytes.span)
+    var result = Buffer()
+    digest.finish(into: &result)
+    return Array(result.span)
   }
 
   // MARK: Declarations

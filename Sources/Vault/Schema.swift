@@ -95,6 +95,10 @@ enum Schema {
     ALTER TABLE state ADD COLUMN subject TEXT NOT NULL DEFAULT '';
     ALTER TABLE state ADD COLUMN number INTEGER NOT NULL DEFAULT 0;
     """,
+    """
+    -- Whether what is sealed begins with what its refresh token was refused with.
+    ALTER TABLE token ADD COLUMN is_refused INTEGER NOT NULL DEFAULT 0;
+    """,
   ]
 
   /// Before it tokens are sealed otherwise.

@@ -12,6 +12,8 @@ public struct StoredToken: Sendable {
   /// 32 bytes that tell with which credentials it was obtained.
   public var identity: [UInt8]
   public var payload: Secret
+  /// 32 bytes that tell with what its refresh token was refused for good; nil: it was not.
+  public var refusal: [UInt8]?
 
   public init(
     route: String, subject: String, generation: Int64, obtainedAt: Int64, expiresAt: Int64?, refreshExpiresAt: Int64?,
@@ -54,6 +56,22 @@ extension Vault {
       let id = if let known { known } else { try insertToken(token, keyID) }
       try seal(token, id: id, keyID, key)
       try removeRotation(token.route, token.subject)
+    }
+  }
+
+  /// Notes that a token's refresh token was refused for good, until another token takes its place.
+  /// - Parameter refusal: 32 bytes that tell with what it was.
+  public func refuseToken(
+    route: String, subject: String, generation: Int64, with refusal: [UInt8], now: Int64
+  ) throws(VaultError) {
+    precondition(refusal.count == 32)
+    try change { () throws(VaultError) in
+      let (keyID, key) = try sealingKey(now: now)
+      guard let id = try find(route, subject), var token = try token(route: route, subject: subject),
+        token.generation == generation
+      else { return }
+      token.refusal = refusal
+      try seal(token, id: id, keyID, key)
     }
   }
 
@@ -111,7 +129,7 @@ extension Vault {
 
   static let tokenRows =
     """
-    SELECT id, route, subject, generation, obtained, expires, refresh_expires, data_key, salt, nonce, sealed \
+    SELECT id, route, subject, generation, obtained, expires, refresh_expires, data_key, salt, nonce, sealed, is_refused \
     FROM token
     """
 
@@ -158,18 +176,19 @@ extension Vault {
     // What it was obtained with lies under the seal as well: a digest of a weak secret is as good as the secret.
     var content = Buffer()
     content.append(token.identity.span)
+    if let refusal = token.refusal { content.append(refusal.span) }
     content.append(token.payload.span)
     let envelope = Envelope.seal(content.span, under: key, as: tokenIdentity(token, id: id, key: keyID))
     var row = try database.prepare(
       """
       UPDATE token SET generation = ?, obtained = ?, expires = ?, refresh_expires = ?, data_key = ?,
-        salt = ?, nonce = ?, sealed = ? WHERE id = ?
+        salt = ?, nonce = ?, sealed = ?, is_refused = ? WHERE id = ?
       """)
     for number in [token.generation, token.obtainedAt] { try row.bind(number) }
     for number in [token.expiresAt, token.refreshExpiresAt] { try row.bind(number) }
     try row.bind(keyID)
     for blob in [envelope.salt, envelope.nonce, envelope.sealed] { try row.bind(blob) }
-    try row.bind(id)
+    for number in [token.refusal == nil ? 0 : 1, id] { try row.bind(number) }
     _ = try row.step()
     try countSeal(under: keyID)
   }
@@ -183,18 +202,21 @@ extension Vault {
       expiresAt: row.optional(5), refreshExpiresAt: row.optional(6), identity: Vault.noIdentity,
       payload: Vault.noPayload)
     let envelope = Envelope(salt: row.blob(8), nonce: row.blob(9), sealed: row.blob(10))
+    if row.integer(11) != 0 { token.refusal = Vault.noIdentity }
+    let start = token.refusal == nil ? 32 : 64
     guard let key = dataKeys[keyID],
-      let content = envelope.open(under: key, as: tokenIdentity(token, id: id, key: keyID)), content.count >= 32
+      let content = envelope.open(under: key, as: tokenIdentity(token, id: id, key: keyID)), content.count >= start
     else { throw VaultError(.tokenMismatch, path, owner) }
     token.identity = Array(content.span.extracting(..<32))
-    token.payload = Secret(copying: content.span.extracting(32...))
+    if token.refusal != nil { token.refusal = Array(content.span.extracting(32..<64)) }
+    token.payload = Secret(copying: content.span.extracting(start...))
     return (id, token)
   }
 
   private static let noIdentity = [UInt8](repeating: 0, count: 32)
   private static let noPayload = Secret(copying: [UInt8]().span)
 
-  /// With its times: none of them can be changed without the value.
+  /// With its times, and whether it was refused: none of them can be changed without the value.
   private func tokenIdentity(_ token: StoredToken, id: Int64, key: Int64) -> RowIdentity {
     var details = Buffer()
     for number in [token.obtainedAt, token.expiresAt, token.refreshExpiresAt] {
@@ -203,6 +225,7 @@ extension Vault {
         details.append(UInt8(truncatingIfNeeded: (number ?? 0) >> shift))
       }
     }
+    if token.refusal != nil { details.append(2) }
     return RowIdentity(
       store: uuid, table: "token", row: id, column: "sealed", owner: Vault.owner(token.route, token.subject),
       kind: "token", key: key, version: token.generation, details: Array(details.span))

@@ -4,44 +4,6 @@ import Testing
 
 private typealias Machine = TokenMachine
 
-/// A machine, and the clocks that it is shown.
-private final class Life {
-  var machine: Machine
-  /// Seconds on both clocks, and by how much the wall clock is off.
-  var seconds: Int64 = 0
-  var offset: Int64 = 0
-
-  init(_ fetch: TokenRules.Fetch = .always, refreshes: Bool = true, renewBefore: Int64 = 60) {
-    machine = Machine(TokenRules(fetch: fetch, refreshes: refreshes, renewBefore: renewBefore))
-  }
-
-  var now: Moment { Moment(wall: (1_800_000_000 + seconds + offset) * 1000, uptime: (5000 + seconds) * 1000) }
-
-  /// A token that is obtained now.
-  func grant(_ generation: Int64, life: Int64? = 1000, refresh: Int64? = nil, canRefresh: Bool = true) -> Machine.Grant
-  {
-    Machine.Grant(
-      generation: generation, obtainedAt: now.seconds, expiresAt: life.map { now.seconds + $0 },
-      refreshExpiresAt: refresh.map { now.seconds + $0 }, canRefresh: canRefresh)
-  }
-
-  @discardableResult
-  func on(_ event: Machine.Event, at seconds: Int64? = nil, jitter: UInt64 = 0) -> [Machine.Action] {
-    if let seconds { self.seconds = seconds }
-    return machine.handle(event, now: now, jitter: jitter)
-  }
-
-  func want(_ waiter: UInt64 = 1, used: Int64? = nil, at seconds: Int64? = nil) -> [Machine.Action] {
-    on(.want(waiter, used: used), at: seconds)
-  }
-
-  func down(_ generation: Int64, uncertain: Bool = false, retryAfter: Int? = nil) -> [Machine.Action] {
-    on(.unavailable(generation: generation, retryAfter: retryAfter, isUncertain: uncertain))
-  }
-
-  func uptime(_ seconds: Int64) -> Int64 { (5000 + seconds) * 1000 }
-}
-
 struct TokenLifeTests {
   // MARK: One request for all
 
@@ -231,12 +193,32 @@ struct TokenLifeTests {
       let life = Life(fetch)
       life.on(.restored(life.grant(1, life: 0)))
       _ = life.want()
-      #expect(life.on(.refused(generation: 2)) == [.fail([1], .reauthorizationRequired(interruptedAt: nil))])
+      #expect(
+        life.on(.refused(generation: 2)) == [
+          .noteRefusal(generation: 1), .fail([1], .reauthorizationRequired(interruptedAt: nil)),
+        ])
       #expect(life.want(at: 1_000_000) == [.fail([1], .reauthorizationRequired(interruptedAt: nil))])
       let rules = TokenRules(fetch: fetch, refreshes: true)
       #expect(life.on(.reconfigured(rules)).isEmpty)
       #expect(life.want() == [.begin(.refresh, generation: 3)], "a new client secret keeps the session")
     }
+  }
+
+  @Test(arguments: [TokenRules.Fetch.never, .once])
+  func `a refresh token that was refused before a restart is not shown again`(_ fetch: TokenRules.Fetch) {
+    let life = Life(fetch)
+    #expect(life.on(.restored(life.grant(1), wasRefused: true)) == [.publish(generation: 1)])
+    #expect(life.machine.state == .reauthorizationRequired)
+    #expect(life.want(1) == [.resume([1], generation: 1)], "as long as it works, it serves")
+    #expect(life.on(.interrupted(at: 5)).isEmpty && life.on(.tick, at: 950).isEmpty)
+    #expect(life.on(.rejected(1)) == [.retire(generation: 1)])
+    #expect(life.want(2) == [.fail([2], .reauthorizationRequired(interruptedAt: 5))])
+    life.on(.reconfigured(TokenRules(fetch: fetch, refreshes: true)))
+    #expect(life.want(3) == [.begin(.refresh, generation: 2)])
+
+    let fetching = Life()
+    fetching.on(.restored(fetching.grant(1, life: 0), wasRefused: true))
+    #expect(fetching.want() == [.begin(.fetch, generation: 2)], "there is another way")
   }
 
   @Test func `a refresh token that is a secret is used until an answer brings another`() {
@@ -324,66 +306,6 @@ struct TokenLifeTests {
     life.machine = machine
     #expect(life.on(.credentialsChanged) == [.retire(generation: 1), .forget])
     #expect(life.on(.tick).isEmpty)
-  }
-
-  // MARK: Crashes
-
-  @Test func `after a crash in the middle the old token is tried once, at once, and a refusal says when it was`() {
-    for fetch in [TokenRules.Fetch.never, .once, .always] {
-      let life = Life(fetch)
-      life.on(.restored(life.grant(1)))
-      #expect(life.on(.interrupted(at: 77)) == [.begin(.refresh, generation: 2)])
-      #expect(life.want(1) == [.resume([1], generation: 1)], "it still works")
-      #expect(life.want(2, at: 1000).isEmpty)
-      let actions = life.on(.refused(generation: 2))
-      if fetch == .always {
-        #expect(actions == [.begin(.fetch, generation: 3)])
-      } else {
-        #expect(actions == [.fail([2], .reauthorizationRequired(interruptedAt: 77))])
-        #expect(life.want(3) == [.fail([3], .reauthorizationRequired(interruptedAt: 77))])
-      }
-    }
-  }
-
-  @Test func `a first request with a spent secret says when it was interrupted as well`() {
-    let life = Life(.once)
-    #expect(life.on(.interrupted(at: 77)) == [.begin(.fetch, generation: 1)])
-    _ = life.want()
-    #expect(life.on(.refused(generation: 1)) == [.fail([1], .reauthorizationRequired(interruptedAt: 77))])
-  }
-
-  @Test func `a crash before anything could be lost leaves no trace`() {
-    let life = Life(.never)
-    life.on(.restored(life.grant(1)))
-    life.on(.interrupted(at: 77))
-    #expect(life.on(.granted(life.grant(2))).first == .publish(generation: 2))
-    #expect(life.machine.interruptedAt == nil)
-    life.on(.rejected(2), at: 20)
-    #expect(life.on(.refused(generation: 3)).isEmpty)
-    #expect(life.want() == [.fail([1], .reauthorizationRequired(interruptedAt: nil))])
-  }
-
-  @Test func `an answer that was lost is remembered like a crash, from the first of them on`() {
-    let life = Life(.never)
-    life.on(.restored(life.grant(1, life: 0)))
-    _ = life.want(at: 5)
-    let begun = life.now.seconds
-    _ = life.down(2, uncertain: true)
-    _ = life.want(at: 10)
-    _ = life.down(3, uncertain: true)
-    #expect(life.machine.interruptedAt == begun)
-    _ = life.want(at: 50)
-    #expect(life.on(.refused(generation: 4)) == [.fail([1], .reauthorizationRequired(interruptedAt: begun))])
-  }
-
-  @Test func `a token that has ended on its way is not published, and its refresh token is not lost`() {
-    let life = Life(.never)
-    life.on(.restored(life.grant(1, life: 0)))
-    _ = life.want()
-    let actions = life.on(.granted(life.grant(2, life: 0)))
-    #expect(actions == [.fail([1], .unavailable(retryAfter: 1)), .wakeAt(life.uptime(1))])
-    #expect(life.machine.held?.generation == 2)
-    #expect(life.want(at: 1) == [.begin(.refresh, generation: 3)])
   }
 
   // MARK: The clock

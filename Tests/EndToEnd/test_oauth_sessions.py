@@ -144,6 +144,12 @@ def test_one_that_the_provider_ended_has_to_log_in_again(stage, vendor):
         assert "chatelaine login r" in members["hint"] and not members["retryable"]
     assert vendor.kinds() == ["exchange", "exchange", "refresh"], "the provider said no once"
     assert sessions(stage)["alice"]["state"] == "reauthorization_required"
+    # That is known after a restart and a reload as well.
+    stage.restart()
+    assert sessions(stage)["alice"]["state"] == "reauthorization_required"
+    stage.run_well("reload")
+    problem(call(stage, "alice"), "reauthorization_required", "r")
+    assert len(vendor.asked) == 3, "and nobody asked again"
     assert user_of(stage, "bob") == "bob"
     log_in(stage, "alice")
     assert user_of(stage, "alice") == "alice"

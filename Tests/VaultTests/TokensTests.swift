@@ -70,17 +70,43 @@ struct TokensTests {
     "UPDATE token SET subject = 'c' WHERE subject = 'a'", "UPDATE token SET route = 's' WHERE subject = 'a'",
     "UPDATE token SET generation = 9 WHERE subject = 'a'", "UPDATE token SET expires = 9999999 WHERE subject = 'a'",
     "UPDATE token SET obtained = 1 WHERE subject = 'a'", "UPDATE token SET refresh_expires = 1 WHERE subject = 'a'",
+    "UPDATE token SET is_refused = 1 WHERE subject = 'a'", "UPDATE token SET is_refused = 0 WHERE subject = 'b'",
     "UPDATE token SET sealed = x'' WHERE subject = 'a'", "UPDATE token SET id = 77 WHERE subject = 'a'",
   ]) func `a token's row that was swapped, moved or changed is refused by its name`(_ sql: String) throws {
     let store = try Store()
     let vault = try store.open()
     try vault.storeToken(token(subject: "a"), now: 1)
     try vault.storeToken(token(subject: "b"), now: 1)
+    try vault.refuseToken(route: "r", subject: "b", generation: 1, with: identity, now: 1)
     try vault.checkpoint()
     _ = consume vault
     store.tamper(sql)
     let error = #expect(throws: VaultError.self) { try store.open() }
     #expect(error?.code == .tokenMismatch && error?.exitStatus == 65)
+  }
+
+  @Test func `that a refresh token was refused is known after a restart, until another token comes`() throws {
+    let store = try Store()
+    let refusal = [UInt8](repeating: 0xCD, count: 32)
+    do {
+      let vault = try store.open()
+      try vault.storeToken(token(7), now: 1)
+      try vault.refuseToken(route: "r", subject: "default", generation: 6, with: refusal, now: 1)
+      try vault.refuseToken(route: "r", subject: "nobody", generation: 7, with: refusal, now: 1)
+      #expect(try vault.token(route: "r", subject: "default")?.refusal == nil, "it was another's")
+      try vault.refuseToken(route: "r", subject: "default", generation: 7, with: refusal, now: 1)
+      try vault.checkpoint()
+      for name in store.names { #expect(!store.contents(name).contains(refusal)) }
+    }
+    let next = MasterKey.generate()
+    try store.open().rotateMasterKey(to: next, now: 5000)
+    let vault = try Vault(path: store.path, key: next)
+    let refused = try #require(try vault.token(route: "r", subject: "default"))
+    #expect(refused.refusal == refusal && refused.identity == identity && refused.payload.text == "payload-canary")
+    #expect(try vault.tokenList().map(\.generation) == [7])
+    try vault.storeToken(token(8, "new"), now: 1)
+    #expect(try vault.token(route: "r", subject: "default")?.refusal == nil)
+    #expect(try vault.token(route: "r", subject: "default")?.payload.text == "new")
   }
 
   @Test func `tokens follow a rotation of the master key, logins under way do not`() throws {

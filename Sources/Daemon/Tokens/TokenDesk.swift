@@ -27,6 +27,8 @@ final class TokenDesk {
     var token: Token?
     /// What it was obtained with: with anything else it is worthless.
     var identity: [UInt8]
+    /// What failed with it fails again.
+    var basis: [UInt8]
     /// The endpoint gave it, the store has not taken it yet.
     var uncommitted: Token?
     /// Requests whose answers are still to come, those that count no more among them.
@@ -42,9 +44,10 @@ final class TokenDesk {
     /// The event that is being handled, and those that it led to.
     var events: [TokenMachine.Event] = []
 
-    init(_ machine: TokenMachine, identity: [UInt8]) {
+    init(_ machine: TokenMachine, _ office: TokenOffice) {
       self.machine = machine
-      self.identity = identity
+      identity = office.identity
+      basis = office.basis
     }
   }
 
@@ -89,17 +92,25 @@ final class TokenDesk {
         entry.token = Token(decoding: encoded.span, generation: token.generation, recipe: office.recipe)
         if entry.token == nil { entry.identity = [] } else { reshaped.append(key) }
       }
-      // First, so that nothing is asked for with what is void.
-      if entry.identity != office.identity {
-        entry.identity = office.identity
-        // The store keeps what it was, for the case that the change is undone; a token that takes its place overwrites it.
-        entry.keepsStored = true
-        handle(.credentialsChanged, key, entry)
-        entry.keepsStored = false
-        restore(key, entry, office)
-      }
-      handle(.reconfigured(office.rules), key, entry)
+      follow(office, key, entry)
     }
+  }
+
+  /// Where nothing has changed of what tokens are obtained with, what failed stays failed, and nothing is asked again.
+  private func follow(_ office: TokenOffice, _ key: TokenKey, _ entry: Entry) {
+    let isVoid = entry.identity != office.identity
+    guard isVoid || entry.basis != office.basis else { return }
+    entry.identity = office.identity
+    entry.basis = office.basis
+    if isVoid {
+      // First, so that nothing is asked for with what is void. The store keeps what it was, for the case that the change is
+      // undone; a token that takes its place overwrites it.
+      entry.keepsStored = true
+      handle(.credentialsChanged, key, entry)
+      entry.keepsStored = false
+    }
+    handle(.reconfigured(office.rules), key, entry)
+    if isVoid { restore(key, entry, office) }
   }
 
   /// Puts tokens on the shelves whose shape a reload has changed: when the loops look at them in the new way.
@@ -112,9 +123,11 @@ final class TokenDesk {
 
   /// A change that was undone brings back what it had voided.
   private func restore(_ key: TokenKey, _ entry: Entry, _ office: TokenOffice) {
-    guard let token = try? office.stored(in: vault, for: key.subject), entry.machine.state == .absent else { return }
-    entry.token = token
-    handle(.restored(TokenDesk.grant(token)), key, entry)
+    guard let stored = try? office.storedToken(in: vault, for: key.subject), entry.machine.state == .absent else {
+      return
+    }
+    entry.token = stored.token
+    handle(.restored(TokenDesk.grant(stored.token), wasRefused: stored.wasRefused), key, entry)
   }
 
   private func close(_ key: TokenKey, _ entry: Entry) {
@@ -137,10 +150,12 @@ final class TokenDesk {
     let rotation = try vault.rotations().first { $0.route == key.route && $0.subject == key.subject }
     guard makes || stored != nil || rotation != nil || office.rules.fetch != .never else { return nil }
     let last = max(stored?.generation ?? 0, rotation?.generation ?? 0)
-    let entry = Entry(TokenMachine(office.rules, lastGeneration: last), identity: office.identity)
+    let entry = Entry(TokenMachine(office.rules, lastGeneration: last), office)
     entries[key] = entry
-    entry.token = try office.stored(in: vault, for: key.subject)
-    if let token = entry.token { handle(.restored(TokenDesk.grant(token)), key, entry) }
+    if let (token, wasRefused) = try office.storedToken(in: vault, for: key.subject) {
+      entry.token = token
+      handle(.restored(TokenDesk.grant(token), wasRefused: wasRefused), key, entry)
+    }
     if let rotation { handle(.interrupted(at: rotation.started), key, entry) }
     return entry
   }
@@ -240,6 +255,13 @@ final class TokenDesk {
     case .fail(let waiters, let failure):
       answer(waiters, entry, Problem(failure, key, entry.lastError, renewal: renewal(key)))
     case .wakeAt(let uptime): crew.wakeKeeper(at: UInt64(max(uptime, 0)))
+    case .noteRefusal(let generation):
+      do throws(VaultError) {
+        try vault.refuseToken(
+          route: key.route, subject: key.subject, generation: generation, with: entry.basis, now: now.seconds)
+      } catch {
+        crew.log.say(.error, "a refusal is not noted in the store", ("route", key.route), ("reason", error.message))
+      }
     case .forget:
       entry.token = nil
       entry.uncommitted = nil

@@ -13,6 +13,8 @@ struct TokenOffice: Sendable {
   let route: Route
   /// A digest of all that a token depends on: with anything else of it, a cached one is void.
   let identity: [UInt8]
+  /// A digest of all that its requests are made of, and of where they go: with the same, an endpoint says the same.
+  let basis: [UInt8]
   private let tls: Deployment.TLS
 
   /// Nil for a route whose connector fetches none.
@@ -22,6 +24,7 @@ struct TokenOffice: Sendable {
     self.route = route
     self.tls = tls
     identity = TokenOffice.identity(route, recipe)
+    basis = TokenOffice.basis(route, tls, identity: identity)
   }
 
   /// What the machine has to know of the recipe.
@@ -34,41 +37,36 @@ struct TokenOffice: Sendable {
 
   /// Over the connector's name, the upstream, and what the recipe names of options and secrets. The store seals it.
   private static func identity(_ route: Route, _ recipe: TokenRecipe) -> [UInt8] {
-    let digest = Digest(.sha256)
-    func add(_ part: Span<UInt8>) {
-      var length = Buffer()
-      length.appendDecimal(part.count)
-      length.append(UInt8(ascii: ":"))
-      digest.update(length.span)
-      digest.update(part)
-    }
-    func add(_ text: String) { add(Array(text.utf8).span) }
-    add(route.connector.name)
+    var digest = PartsDigest()
+    digest.add(route.connector.name)
     // Where an agent's calls go is not who gave it the token.
     let upstream = route.agent?.service ?? route.upstream
-    add("\(upstream.isTLS) \(upstream.authority)\(upstream.basePath)")
-    if let client = route.agent?.registration?.clientID { for part in ["client", client] { add(part) } }
+    digest.add("\(upstream.isTLS) \(upstream.authority)\(upstream.basePath)")
+    if let client = route.agent?.registration?.clientID { for part in ["client", client] { digest.add(part) } }
     for name in recipe.identityOptions.sorted() {
       guard let value = route.options[name] else { continue }
-      add(name)
-      add(value)
+      digest.add(name)
+      digest.add(value)
     }
     for name in recipe.identity.sorted() {
       guard let secret = route.secrets[name] else { continue }
-      add(name)
-      add(secret.span)
+      digest.add(name)
+      digest.add(secret.span)
     }
-    var bytes = Buffer()
-    digest.finish(into: &bytes)
-    return Array(bytes.span)
+    return digest.finish()
   }
 
   /// The token that is stored, if it was obtained with what is configured now.
   func stored(in vault: Vault, for subject: String) throws(VaultError) -> Token? {
-    guard let stored = try vault.token(route: route.name, subject: subject), stored.identity == identity else {
-      return nil
-    }
-    return Token(decoding: stored.payload.span, generation: stored.generation, recipe: recipe)
+    try storedToken(in: vault, for: subject)?.token
+  }
+
+  /// The same, and whether its refresh token was refused for good with what is configured now.
+  func storedToken(in vault: Vault, for subject: String) throws(VaultError) -> (token: Token, wasRefused: Bool)? {
+    guard let stored = try vault.token(route: route.name, subject: subject), stored.identity == identity,
+      let token = Token(decoding: stored.payload.span, generation: stored.generation, recipe: recipe)
+    else { return nil }
+    return (token, stored.refusal == basis)
   }
 
   // MARK: Requests

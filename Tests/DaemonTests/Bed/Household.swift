@@ -26,11 +26,13 @@ final class Home: Sendable {
 
   var path: String { directory.path + "/c.jsonc" }
 
-  func rewrite(route: String = "", top: String = "") {
+  /// - Parameter timeouts: milliseconds; what is asked of a token endpoint goes by them, too.
+  func rewrite(timeouts: Int = 10_000, route: String = "", top: String = "") {
     let top = isOwn ? #""connectors": ["\#(connectors.path)"], \#(top)"# : top
     directory.write(
       "c.jsonc",
-      Bed.configuration(store: directory.path, port: upstream.port, connector: connector, route: route, top: top))
+      Bed.configuration(
+        store: directory.path, port: upstream.port, connector: connector, timeouts: timeouts, route: route, top: top))
   }
 
   /// Writes the connector's own file anew.

@@ -13,7 +13,7 @@ final class DeskBench {
   let home: Home
   let vault: Vault
   let bed: Bed
-  let desk: TokenDesk
+  private(set) var desk: TokenDesk
   let key = TokenKey(route: "r", subject: TokenKey.standard)
   private let calls = Lock<[TokenDesk.Attempt]>([])
 
@@ -37,11 +37,11 @@ final class DeskBench {
     await bed.crew.adopt(deployment)
   }
 
-  /// As a daemon's next start: another desk with the same store.
-  func restarted() throws -> TokenDesk {
-    let desk = TokenDesk(vault, bed.crew) { [calls] attempt, _ in calls.withLock { $0.append(attempt) } }
+  /// As a daemon's next start: another desk, with the same store.
+  func restart() throws {
+    desk = TokenDesk(vault, bed.crew) { [calls] attempt, _ in calls.withLock { $0.append(attempt) } }
     desk.adopt(try Keeper.deployment(of: Setup.read(home.path), from: vault))
-    return desk
+    desk.begin()
   }
 
   /// Wants a token, and says what came of that; nil as long as nobody was told.

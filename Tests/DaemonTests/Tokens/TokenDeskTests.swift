@@ -19,7 +19,7 @@ import Testing
   try bench.vault.setReadOnly(false)
   #expect(try bench.stored().isEmpty && bench.vault.rotations().count == 1)
   // Whoever changes something does not wait for the end of the pause.
-  bench.home.rewrite(route: #""headers": { "X-New": "yes" },"#)
+  bench.home.rewrite(timeouts: 9000)
   try await bench.reload()
   #expect(bench.want().isServed)
   #expect(bench.attempts.count == 1)
