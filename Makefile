@@ -10,9 +10,9 @@ BIN := .build/release/chatelaine
 RESULTS := .build/results
 SWIFT_FILES := Sources Tests Package.swift
 
-# Swift tests at a time. With all at once, one that suspends waits for every other one before it goes on: longer than
-# connections may be idle.
-export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH ?= 4
+# Swift tests at a time: as many as there are threads for them. With more, one that suspends finds them all taken, and waits
+# longer than connections may be idle.
+export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH ?= $(shell nproc)
 
 .PHONY: help build demo test test-unit test-e2e fuzz mutants sanitize sanitize-thread sanitize-address soak budget bench install format lint clean
 

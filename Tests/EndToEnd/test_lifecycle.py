@@ -101,6 +101,16 @@ def test_what_only_a_restart_can_change_is_refused_by_name_and_as_a_whole(runnin
         assert served(running, "shared")
 
 
+def test_a_reload_under_way_does_not_keep_the_daemon_from_ending_well(running):
+    """What ends with the process must not be taken apart under threads that are still at work."""
+    for _ in range(15):
+        for _ in range(5):
+            running.signal(signal.SIGHUP)
+        running.signal(signal.SIGTERM)
+        assert running.wait() == 0, running.log()
+        running.start()
+
+
 def test_a_reload_interrupts_nobody(running, upstream):
     """Exchanges go on all the while the configuration changes to and fro; every one of them ends well."""
     stop, failures, count = threading.Event(), [], [0]
