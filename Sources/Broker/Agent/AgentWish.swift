@@ -17,7 +17,8 @@ public enum AgentWish {
       guard let developer = members["developer"] ?? agent.identity.developer, AgentIdentity.isDeveloper(developer)
       else {
         throw Members.wrong(
-          "\"developer\" is {\"name\", \"id\", \"contact\"?}, here or among the route's options: who made the agent")
+          "\"developer\" is {\"name\", \"id\", \"contact\"?}, here or among the route's options: who made the agent",
+          hint: "add the option \"developer\" to the route, then: chatelaine reload")
       }
       self.developer = developer
       providers = members["providers"]?.array ?? []
@@ -141,8 +142,8 @@ public enum AgentWish {
       return array.compactMap(\.string)
     }
 
-    static func wrong(_ what: String) -> Problem {
-      Problem(.malformedRequest, what.prefix(1).uppercased() + what.dropFirst() + ".", hint: "correct the body")
+    static func wrong(_ what: String, hint: String = "correct the body") -> Problem {
+      Problem(.malformedRequest, what.prefix(1).uppercased() + what.dropFirst() + ".", hint: hint)
     }
   }
 }

@@ -88,9 +88,8 @@ final class AgentDesk {
     return (refusal, problem)
   }
 
-  func failed(_ problem: Problem, step: String) {
-    crew.log.say(
-      .warning, "handshake failed", ("route", problem.route ?? ""), ("step", step), ("reason", problem.detail))
+  func failed(_ problem: Problem, step: String, _ route: String) {
+    crew.log.say(.warning, "handshake failed", ("route", route), ("step", step), ("reason", problem.detail))
   }
 
   func done(_ step: String, _ known: Case, subject: String? = nil) {

@@ -51,7 +51,7 @@ extension Keeper {
       case .revoke: return try await revoke(known, caller)
       }
     } catch {
-      agents.failed(error, step: action.rawValue)
+      agents.failed(error, step: action.rawValue, route)
       throw error
     }
   }
@@ -72,7 +72,7 @@ extension Keeper {
     } catch {
       // What it said before still holds: it is down.
       guard error.code == .tokenUnavailable, !anew, let discovery = agent.discovery else { throw error }
-      agents.failed(error, step: "discover")
+      agents.failed(error, step: "discover", known.route)
       return Keeper.text(discovery.document)
     }
     let record: Secret
@@ -221,7 +221,7 @@ extension Keeper {
     }
     try agents.drop(key)
     if let failure {
-      agents.failed(failure, step: "revoke")
+      agents.failed(failure, step: "revoke", known.route)
     } else {
       agents.done("revoke", known, subject: key.subject)
     }

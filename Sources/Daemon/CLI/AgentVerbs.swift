@@ -301,6 +301,27 @@ extension Verb {
     body.appendArrayEnd()
   }
 
+  /// What `status` tells of agents: a line for each session, or one for an agent without.
+  static func showAgents(_ routes: [JSONValue], _ console: Console) {
+    var rows = [["AGENT", "REGISTERED", "SUBJECT", "STATE", "ASKED", "APPROVED", "EFFECTIVE"]]
+    for route in routes {
+      guard let agent = route["agent"] else { continue }
+      let registered =
+        agent["registration"]?["agent_status"]?.string ?? (agent["has_key"]?.bool == true ? "no" : "no key")
+      let start = [route["name"]?.string ?? "-", registered]
+      let sessions = agent["sessions"]?.array ?? []
+      if sessions.isEmpty { rows.append(start + ["-", "-", "-", "-", "-"]) }
+      for session in sessions {
+        rows.append(
+          start + [session["subject"]?.string ?? "-", session["state"]?.string ?? "-"]
+            + ["asked", "approved", "effective"].map { words(session[$0]) })
+      }
+    }
+    guard rows.count > 1 else { return }
+    console.show()
+    console.table(rows)
+  }
+
   private static func words(_ value: JSONValue?) -> String {
     let words = value?.array?.compactMap(\.string) ?? []
     return words.isEmpty ? "-" : words.joined(separator: " ")

@@ -33,7 +33,8 @@ extension Verb {
       let tried = routes.filter { failures[$0.name] == nil }.map(\.name)
       failures.merge(try Connectivity.check(tried, deployment)) { first, _ in first }
       let asking = deployment.snapshot.routes.filter { route in
-        route.connector.oauth == nil && route.connector.token != nil && failures[route.name] == nil
+        route.connector.oauth == nil && route.connector.handshake == nil && route.connector.token != nil
+          && failures[route.name] == nil
           && isComplete(route.name, setup, stored)
       }
       failures.merge(try tokenFailures(asking.map(\.name), deployment, access)) { first, _ in first }

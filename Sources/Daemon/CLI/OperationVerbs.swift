@@ -60,6 +60,7 @@ extension Verb {
         + routes.map { route in
           keys.map { text($0, of: route) }
         })
+    showAgents(routes, console)
   }
 
   static let reload = Verb(

@@ -1,5 +1,7 @@
+import Broker
 import Bytes
 import Config
+import Connector
 import Crypto
 import JSON
 import Vault
@@ -51,12 +53,15 @@ extension Verb {
     for route in setup.configuration.routes {
       for name in route.secretNames { users[name, default: []].append(route.name) }
     }
+    // What servers told an agent is there once they did; it is never missing.
+    let told = setup.configuration.routes.filter { setup.catalog[$0.connector]?.handshake != nil }.map(\.name)
     var rows = [["NAME", "VERSION", "STORED", "ROUTES"]]
     for secret in answer.array ?? [] {
       let name = secret["name"]?.string ?? ""
       rows.append([
         name, "\(secret["version"]?.int ?? 0)", timeText(secret["updated"]?.int ?? 0),
-        users.removeValue(forKey: name)?.joined(separator: ", ") ?? "-",
+        users.removeValue(forKey: name)?.joined(separator: ", ")
+          ?? told.first { [Agent.registrationName($0), Agent.discoveryName($0)].contains(name) } ?? "-",
       ])
     }
     for (name, routes) in users.sorted(by: { $0.key < $1.key }) {
