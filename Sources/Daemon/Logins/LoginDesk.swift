@@ -85,12 +85,11 @@ final class LoginDesk {
         .malformedRequest, "The origin of \"return_to\" is not one that the route lists under \"return_to\".",
         hint: "add the origin to the route's \"return_to\", then: chatelaine reload", route: route.name)
     }
-    let state = LoginDesk.randomText()
-    let verifier = LoginDesk.randomText()
+    let state = String(LoginDesk.randomText().span)
     let login = OAuthLogin(
       state: state, redirectURI: try redirectURI(recipe, route),
       scope: wish.scope ?? recipe.scope(options: route.options),
-      verifier: Secret(copying: Array(verifier.utf8).span), code: nil)
+      verifier: LoginDesk.randomText(), code: nil)
     let url: String
     do throws(TokenRequestError) {
       url = try recipe.authorizationURL(
@@ -266,10 +265,10 @@ final class LoginDesk {
   // MARK: Texts
 
   /// 256 random bits in base64url.
-  private static func randomText() -> String {
+  private static func randomText() -> Secret {
     var text = Buffer()
     text.appendBase64URL(Random.bytes(32).span)
-    return String(text.span)
+    return Secret(copying: text.span)
   }
 
   static func digest(_ state: String) -> [UInt8] {

@@ -18,7 +18,7 @@ struct LoginReturn: Sendable {
   /// From the query of the callback, `code=…&state=…`.
   init(query: Span<UInt8>, route: String) throws(Problem) {
     guard query.count <= LoginReturn.limit else { throw .malformedReturn(route) }
-    var found: [String: String] = [:]
+    var found: [String: Secret] = [:]
     var start = 0
     for end in 0...query.count where end == query.count || query[end] == UInt8(ascii: "&") {
       let pair = query.extracting(start..<end)
@@ -31,9 +31,10 @@ struct LoginReturn: Sendable {
         value.appendFormDecoded(pair.extracting(min(mark + 1, pair.count)...))
       else { throw .malformedReturn(route) }
       // RFC 6749 §3.1: none may come twice.
-      guard found.updateValue(String(value.span), forKey: String(name.span)) == nil else {
+      guard found.updateValue(Secret(copying: value.span), forKey: String(name.span)) == nil else {
         throw .malformedReturn(route)
       }
+      // The next value's buffer is another: of a code there is one copy, and it is wiped with the secret.
       value.wipe()
     }
     try self.init(found, route)
@@ -42,27 +43,24 @@ struct LoginReturn: Sendable {
   /// From what a program sends: `{"code", "state", "iss"?}`.
   init(body: Span<UInt8>, route: String) throws(Problem) {
     guard let members = (try? JSONReader.parse(body))?.members else { throw .malformedReturn(route) }
-    var found: [String: String] = [:]
+    var found: [String: Secret] = [:]
     for member in members {
-      guard ["code", "state", "iss", "error"].contains(member.key), let text = member.value.string else {
+      guard ["code", "state", "iss", "error"].contains(member.key), var text = member.value.string else {
         throw .malformedReturn(route)
       }
-      found[member.key] = text
+      found[member.key] = text.withUTF8 { unsafe Secret(copying: $0.span) }
     }
     try self.init(found, route)
   }
 
-  private init(_ found: [String: String], _ route: String) throws(Problem) {
+  private init(_ found: [String: Secret], _ route: String) throws(Problem) {
     guard let state = found["state"], !state.isEmpty, found["code"] != nil || found["error"] != nil else {
       throw .malformedReturn(route)
     }
-    self.state = state
-    if let text = found["code"] {
-      let bytes = Array(text.utf8)
-      code = Secret(copying: bytes.span)
-    }
-    error = found["error"]
-    issuer = found["iss"]
+    self.state = String(state.span)
+    code = found["code"]
+    error = found["error"].map { String($0.span) }
+    issuer = found["iss"].map { String($0.span) }
   }
 }
 
