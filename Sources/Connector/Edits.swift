@@ -76,13 +76,21 @@ extension Signer {
     }
   }
 
+  /// Whether a server that ignores case may take one name for the other. Of ASCII, as nearly all are, nothing is allocated.
+  static func isAlike(_ one: String, _ other: String) -> Bool {
+    if one.utf8.elementsEqual(other.utf8, by: { $0.asciiLowercased == $1.asciiLowercased }) { return true }
+    if one.utf8.allSatisfy({ $0 < 0x80 }), other.utf8.allSatisfy({ $0 < 0x80 }) { return false }
+    // Both ways: the long s and the Kelvin sign are letters of ASCII to servers that fold case.
+    return one.uppercased().lowercased() == other.uppercased().lowercased()
+  }
+
   /// Appends the caller's object without the members that will be set, and then those. No body is an empty object.
   private func appendObject(_ request: borrowing ConnectorRequest, _ patch: inout Patch) throws(EvaluationError) {
     var kept: [JSONMember] = []
     if !request.body.isEmpty {
       guard let members = (try? JSONReader.parse(request.body))?.members else { throw .bodyNotObject }
       kept = members.filter { member in
-        !targets.body.contains { $0.text.lowercased() == member.key.lowercased() }
+        !targets.body.contains { Signer.isAlike($0.text, member.key) }
       }
     }
     var object = Buffer()

@@ -263,6 +263,19 @@ import Testing
     #expect(throws: EvaluationError.notText(member: "k")) { try bench.evaluate(signer, &patch) }
   }
 
+  @Test(arguments: [
+    ("sign", true), ("Sign", true), ("SIGN", true), ("signs", false), ("sig", false), ("s\u{EE}gn", false), ("", false),
+    // A server that folds case by Unicode takes them for ASCII.
+    ("\u{17F}ign", true), ("\u{17F}IGN", true), ("\u{212A}", true), ("k", true), ("\u{C9}t\u{E9}", true),
+    ("ete", false),
+  ])
+  func `a member of the caller's that some server may take for ours is removed`(key: String, isOurs: Bool) throws {
+    var bench = try Bench(#""set": { "json": { "sign": "1", "K": "2", "été": "3" } }"#)
+    bench.body = Array(#"{"\#(key)":"mine","other":"o"}"#.utf8)
+    let kept = isOurs ? "" : #""\#(key)":"mine","#
+    #expect(try bench.signed().body == #"{\#(kept)"other":"o","sign":"1","K":"2","été":"3"}"#)
+  }
+
   @Test(arguments: ["[]", "{", "1", "{\"a\":1,\"a\":2}"])
   func `JSON members are added to an object only`(body: String) throws {
     var bench = try Bench(#""set": { "json": { "a": "1" } }"#)
