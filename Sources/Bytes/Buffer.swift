@@ -74,6 +74,7 @@ import Glibc
       if capacity - upper >= additional { return }
     }
     let wanted = max(upper + additional, capacity * 2, 64)
+    // Where Swift cannot allocate it ends the process, too.
     guard let grown = unsafe malloc(wanted) else { fatalError("out of memory") }
     if let base = unsafe base { unsafe grown.copyMemory(from: base, byteCount: upper) }
     unsafe Buffer.discard(base, touched)

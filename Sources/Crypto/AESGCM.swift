@@ -18,9 +18,9 @@ public enum AESGCM {
     unsafe buffer.write(upTo: plaintext.count + tagCount) { room in
       let end = unsafe room.baseAddress.map { unsafe $0 + plaintext.count }
       unsafe cipher.update(plaintext, into: UnsafeMutableRawBufferPointer(rebasing: room[..<plaintext.count]))
-      guard let end = unsafe end, cipher.finish(),
-        unsafe EVP_CIPHER_CTX_ctrl(cipher.context, EVP_CTRL_AEAD_GET_TAG, Int32(tagCount), end) == 1
-      else { fatalError("cipher cannot end") }
+      mustSucceed(
+        unsafe cipher.finish()
+          && EVP_CIPHER_CTX_ctrl(cipher.context, EVP_CTRL_AEAD_GET_TAG, Int32(tagCount), end) == 1, "cipher cannot end")
       return plaintext.count + tagCount
     }
   }
@@ -59,8 +59,7 @@ public enum AEADError: Error, Equatable {
   init(key: Secret, nonce: Span<UInt8>, sealing: Bool) throws(AEADError) {
     guard key.count == AESGCM.keyCount else { throw .keyLength }
     guard nonce.count == AESGCM.nonceCount else { throw .nonceLength }
-    guard let context = unsafe EVP_CIPHER_CTX_new() else { fatalError("out of memory") }
-    unsafe self.context = unsafe context
+    unsafe context = unsafe mustExist(EVP_CIPHER_CTX_new())
     let done = unsafe key.span.withUnsafeBytes { key in
       unsafe nonce.withUnsafeBytes { nonce in
         unsafe EVP_CipherInit_ex2(
@@ -68,7 +67,7 @@ public enum AEADError: Error, Equatable {
           nonce.baseAddress?.assumingMemoryBound(to: UInt8.self), sealing ? 1 : 0, nil)
       }
     }
-    guard done == 1 else { fatalError("cipher cannot start") }
+    mustSucceed(done == 1, "cipher cannot start")
   }
 
   deinit {
@@ -91,7 +90,7 @@ public enum AEADError: Error, Equatable {
       let from = unsafe bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
       return unsafe EVP_CipherUpdate(context, start, &written, from, Int32(bytes.count))
     }
-    guard done == 1, written == bytes.count else { fatalError("cipher cannot go on") }
+    mustSucceed(done == 1 && written == bytes.count, "cipher cannot go on")
   }
 
   /// True if the tag was made (sealing) or is the right one (opening).
@@ -101,9 +100,7 @@ public enum AEADError: Error, Equatable {
     return unsafe EVP_CipherFinal_ex(context, &nothing, &written) == 1
   }
 
-  /// Fetched once a process.
-  private nonisolated(unsafe) static let method: OpaquePointer = {
-    guard let method = unsafe EVP_CIPHER_fetch(nil, "AES-256-GCM", nil) else { fatalError("OpenSSL lacks AES-256-GCM") }
-    return unsafe method
-  }()
+  /// Fetched once a process. OpenSSL never changes what it gives out, and all threads may use it.
+  private nonisolated(unsafe) static let method = unsafe mustExist(
+    EVP_CIPHER_fetch(nil, "AES-256-GCM", nil), "OpenSSL lacks AES-256-GCM")
 }

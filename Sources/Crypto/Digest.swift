@@ -8,8 +8,7 @@ internal import COpenSSL
 
   public init(_ algorithm: HashAlgorithm) {
     self.algorithm = algorithm
-    guard let context = unsafe EVP_MD_CTX_new() else { fatalError("out of memory") }
-    unsafe self.context = unsafe context
+    unsafe context = unsafe mustExist(EVP_MD_CTX_new())
     reset()
   }
 
@@ -19,12 +18,12 @@ internal import COpenSSL
 
   /// Forgets what was added since the last `finish`.
   public func reset() {
-    guard unsafe EVP_DigestInit_ex2(context, algorithm.method, nil) == 1 else { fatalError("hash cannot start") }
+    mustSucceed(unsafe EVP_DigestInit_ex2(context, algorithm.method, nil) == 1, "hash cannot start")
   }
 
   public func update(_ bytes: Span<UInt8>) {
     let done = unsafe bytes.withUnsafeBytes { unsafe EVP_DigestUpdate(context, $0.baseAddress, $0.count) }
-    guard done == 1 else { fatalError("hash cannot go on") }
+    mustSucceed(done == 1, "hash cannot go on")
   }
 
   /// Appends the `algorithm.digestCount` bytes of the digest.
@@ -36,7 +35,7 @@ internal import COpenSSL
   func finish(in room: UnsafeMutableRawBufferPointer) -> Int {
     var count: UInt32 = 0
     let start = unsafe room.baseAddress?.assumingMemoryBound(to: UInt8.self)
-    guard unsafe EVP_DigestFinal_ex(context, start, &count) == 1 else { fatalError("hash cannot end") }
+    mustSucceed(unsafe EVP_DigestFinal_ex(context, start, &count) == 1, "hash cannot end")
     reset()
     return Int(count)
   }

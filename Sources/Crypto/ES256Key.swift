@@ -9,10 +9,12 @@ internal import COpenSSL
   public static let signatureCount = 64
 
   public let publicKey: ES256PublicKey
+  /// Never changed once it is made; OpenSSL reads it on any thread.
   nonisolated(unsafe) let key: OpaquePointer
 
   /// - Parameter key: a whole P-256 key, owned from here on.
   init(owning key: OpaquePointer) {
+    // Whoever made or read the key saw to that.
     guard let publicKey = unsafe ES256PublicKey(of: key) else { fatalError("a P-256 key has no public part") }
     self.publicKey = publicKey
     unsafe self.key = unsafe key
@@ -25,8 +27,7 @@ internal import COpenSSL
   /// A new random key.
   public static func generate() -> ES256Key {
     _ = SecureHeap.ready
-    guard let key = unsafe chatelaine_p256_generate() else { fatalError("no P-256 key can be made") }
-    return unsafe ES256Key(owning: key)
+    return unsafe ES256Key(owning: mustExist(chatelaine_p256_generate(), "no P-256 key can be made"))
   }
 
   /// Appends the `signatureCount` bytes of `r ‖ s`, each padded on the left to 32: not DER. What is appended has been

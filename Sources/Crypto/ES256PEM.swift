@@ -32,7 +32,7 @@ extension ES256Key {
     guard unsafe EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &explicit) == 1,
       explicit == 0
     else { return .curve }
-    guard let context = unsafe EVP_PKEY_CTX_new_from_pkey(nil, key, nil) else { fatalError("out of memory") }
+    let context = unsafe mustExist(EVP_PKEY_CTX_new_from_pkey(nil, key, nil))
     defer { unsafe EVP_PKEY_CTX_free(context) }
     return unsafe EVP_PKEY_check(context) == 1 ? nil : .mismatch
   }
@@ -40,15 +40,13 @@ extension ES256Key {
   /// The key as PKCS #8, unencrypted, for the store. The public part is written as it was read: a key that came without
   /// one, or with a compressed one, goes so.
   public func pem() -> Secret {
-    guard let sink = unsafe BIO_new(BIO_s_secmem()) else { fatalError("out of memory") }
+    let sink = unsafe mustExist(BIO_new(BIO_s_secmem()))
     defer { unsafe BIO_free(sink) }
-    guard unsafe PEM_write_bio_PKCS8PrivateKey(sink, key, nil, nil, 0, nil, nil) == 1 else {
-      fatalError("a P-256 key cannot be written")
-    }
+    mustSucceed(
+      unsafe PEM_write_bio_PKCS8PrivateKey(sink, key, nil, nil, 0, nil, nil) == 1, "a P-256 key cannot be written")
     return unsafe Secret(count: BIO_ctrl_pending(sink)) { room in
-      guard unsafe BIO_read(sink, room.baseAddress, Int32(room.count)) == room.count else {
-        fatalError("a P-256 key cannot be written")
-      }
+      mustSucceed(
+        unsafe BIO_read(sink, room.baseAddress, Int32(room.count)) == room.count, "a P-256 key cannot be written")
     }
   }
 }

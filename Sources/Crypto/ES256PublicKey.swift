@@ -8,6 +8,7 @@ internal import COpenSSL
 
   /// The point's coordinates, big-endian, `coordinateCount` bytes each.
   public let x, y: [UInt8]
+  /// Never changed once it is made; OpenSSL reads it on any thread.
   nonisolated(unsafe) let key: OpaquePointer
 
   /// Nil unless both are `coordinateCount` bytes and the point is on the curve.
@@ -44,7 +45,7 @@ internal import COpenSSL
     guard signature.count == ES256Key.signatureCount else { return false }
     ERR_set_mark()
     defer { ERR_pop_to_mark() }
-    guard let context = unsafe EVP_MD_CTX_new() else { fatalError("out of memory") }
+    let context = unsafe mustExist(EVP_MD_CTX_new())
     defer { unsafe EVP_MD_CTX_free(context) }
     guard unsafe EVP_DigestVerifyInit(context, nil, HashAlgorithm.sha256.method, nil, key) == 1 else { return false }
     return unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: ES256Signature.longestDER) { der in

@@ -12,12 +12,9 @@ internal import COpenSSL
     self.key = key
     ERR_set_mark()
     defer { ERR_pop_to_mark() }
-    guard let maker = unsafe EVP_PKEY_CTX_new_from_pkey(nil, key.key, nil),
-      let judge = unsafe EVP_PKEY_CTX_new_from_pkey(nil, key.publicKey.key, nil),
-      unsafe EVP_PKEY_sign_init(maker) == 1, unsafe EVP_PKEY_verify_init(judge) == 1
-    else { fatalError("ES256 cannot start") }
-    unsafe self.maker = unsafe maker
-    unsafe self.judge = unsafe judge
+    unsafe maker = unsafe mustExist(EVP_PKEY_CTX_new_from_pkey(nil, key.key, nil))
+    unsafe judge = unsafe mustExist(EVP_PKEY_CTX_new_from_pkey(nil, key.publicKey.key, nil))
+    mustSucceed(unsafe EVP_PKEY_sign_init(maker) == 1 && EVP_PKEY_verify_init(judge) == 1, "ES256 cannot start")
   }
 
   deinit {

@@ -15,8 +15,7 @@ internal import COpenSSL
   /// - Parameter key: any length, also none.
   public init(_ algorithm: HashAlgorithm, key: Span<UInt8>) {
     self.algorithm = algorithm
-    guard let context = unsafe EVP_MAC_CTX_new(HMAC.method) else { fatalError("out of memory") }
-    unsafe self.context = unsafe context
+    unsafe context = unsafe mustExist(EVP_MAC_CTX_new(HMAC.method))
     rekey(key)
   }
 
@@ -34,19 +33,19 @@ internal import COpenSSL
       let start = unsafe key.baseAddress?.assumingMemoryBound(to: UInt8.self) ?? algorithm.name.utf8Start
       return unsafe EVP_MAC_init(context, start, key.count, parameters)
     }
-    guard done == 1 else { fatalError("HMAC cannot start") }
+    mustSucceed(done == 1, "HMAC cannot start")
   }
 
   /// Forgets what was added since the last `finish`; the key stays.
   public func reset() {
-    guard unsafe EVP_MAC_init(context, nil, 0, nil) == 1 else { fatalError("HMAC cannot start") }
+    mustSucceed(unsafe EVP_MAC_init(context, nil, 0, nil) == 1, "HMAC cannot start")
   }
 
   public func update(_ bytes: Span<UInt8>) {
     let done = unsafe bytes.withUnsafeBytes {
       unsafe EVP_MAC_update(context, $0.baseAddress?.assumingMemoryBound(to: UInt8.self), $0.count)
     }
-    guard done == 1 else { fatalError("HMAC cannot go on") }
+    mustSucceed(done == 1, "HMAC cannot go on")
   }
 
   /// Appends the `algorithm.digestCount` bytes of the code.
@@ -58,7 +57,7 @@ internal import COpenSSL
   func finish(in room: UnsafeMutableRawBufferPointer) -> Int {
     var count = 0
     let start = unsafe room.baseAddress?.assumingMemoryBound(to: UInt8.self)
-    guard unsafe EVP_MAC_final(context, start, &count, room.count) == 1 else { fatalError("HMAC cannot end") }
+    mustSucceed(unsafe EVP_MAC_final(context, start, &count, room.count) == 1, "HMAC cannot end")
     reset()
     return count
   }
@@ -66,9 +65,7 @@ internal import COpenSSL
   /// `OSSL_MAC_PARAM_DIGEST`, at an address that stays: as a `String` it would be gone before OpenSSL reads it.
   private static let digest: StaticString = "digest"
 
-  /// Fetched once a process.
-  private nonisolated(unsafe) static let method: OpaquePointer = {
-    guard let method = unsafe EVP_MAC_fetch(nil, "HMAC", nil) else { fatalError("OpenSSL lacks HMAC") }
-    return unsafe method
-  }()
+  /// Fetched once a process. OpenSSL never changes what it gives out, and all threads may use it.
+  private nonisolated(unsafe) static let method = unsafe mustExist(
+    EVP_MAC_fetch(nil, "HMAC", nil), "OpenSSL lacks HMAC")
 }

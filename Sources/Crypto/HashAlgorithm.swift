@@ -37,6 +37,7 @@ public enum HashAlgorithm: Sendable, CaseIterable {
     }
   }
 
+  /// Fetched once a process. OpenSSL never changes what it gives out, and all threads may use it.
   private enum Fetched {
     nonisolated(unsafe) static let md5 = unsafe fetch(.md5)
     nonisolated(unsafe) static let sha1 = unsafe fetch(.sha1)
@@ -46,8 +47,7 @@ public enum HashAlgorithm: Sendable, CaseIterable {
 
     private static func fetch(_ algorithm: HashAlgorithm) -> OpaquePointer {
       let name = unsafe UnsafeRawPointer(algorithm.name.utf8Start).assumingMemoryBound(to: CChar.self)
-      guard let method = unsafe EVP_MD_fetch(nil, name, nil) else { fatalError("OpenSSL lacks a hash function") }
-      return unsafe method
+      return unsafe mustExist(EVP_MD_fetch(nil, name, nil), "OpenSSL lacks a hash function")
     }
   }
 }

@@ -8,6 +8,7 @@ internal import COpenSSL
 @safe public final class Secret: Sendable {
   /// Bytes held.
   public let count: Int
+  /// Written before anybody else has it, and wiped when nobody has it any more; in between it is only read.
   private nonisolated(unsafe) let base: UnsafeMutableRawPointer
 
   /// Lets `fill` write `count` bytes; what it leaves untouched is zero. If it throws, what it wrote is wiped.
@@ -66,6 +67,7 @@ enum SecureHeap {
   static func allocate(_ count: Int) -> UnsafeMutableRawPointer {
     _ = ready
     if let base = unsafe CRYPTO_secure_zalloc(count, nil, 0) { return unsafe base }
+    // Where Swift cannot allocate it ends the process, too.
     guard let base = unsafe CRYPTO_zalloc(count, nil, 0) else { fatalError("out of memory") }
     return unsafe base
   }

@@ -52,6 +52,7 @@ public struct SelfSignedCertificate: Sendable {
   /// Where it listens.
   public let port: UInt16
   private let listener: Int32
+  /// Never changed once it listens; OpenSSL locks what connections share of it.
   nonisolated(unsafe) private let context: OpaquePointer?
 
   /// A connection as its thread sees it. Reads and writes block.

@@ -36,6 +36,7 @@ func systemCall(_ name: StaticString, _ body: () -> Int) throws(SystemError) -> 
     switch code {
     case EINTR: continue
     case EAGAIN: return .wouldBlock
+    // The next such number may be somebody else's descriptor: nothing goes on.
     case EBADF, EFAULT: fatalError("\(name): \(code == EBADF ? "bad descriptor" : "bad address")")
     default: throw SystemError(name, code)
     }

@@ -92,6 +92,7 @@ struct Envelope {
 
   private static func rowKey(_ key: Secret, _ salt: [UInt8]) -> Secret {
     let info = Array("chatelaine-row-v1".utf8)
+    // It has no more than 8160 bytes to give, and says so; these are 32.
     guard let key = try? HKDF.derive(.sha256, from: key, salt: salt.span, info: info.span, count: AESGCM.keyCount)
     else { fatalError("cannot derive") }
     return key

@@ -56,6 +56,7 @@ struct MasterKeyRecord {
 
   private static func fingerprint(of wrapping: Secret, _ store: [UInt8]) -> [UInt8] {
     let info = Array("chatelaine-master-key-fingerprint-v1".utf8)
+    // It has no more than 8160 bytes to give, and says so; these are 16.
     guard let derived = try? HKDF.derive(.sha256, from: wrapping, salt: store.span, info: info.span, count: 16)
     else { fatalError("cannot derive") }
     return Array(derived.span)
