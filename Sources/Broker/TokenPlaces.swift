@@ -27,6 +27,9 @@ struct TokenPlaces: Sendable {
         let target = (location.origin == nil ? route.upstream.basePath : "") + location.target
         all[origin?.authority ?? route.upstream.authority, default: TokenPlaces()].add(target)
       }
+      if let service = route.agent?.service {
+        all[service.authority, default: TokenPlaces()].add(service.basePath + Agent.tokenPath)
+      }
     }
     return all
   }

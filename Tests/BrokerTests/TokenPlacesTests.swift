@@ -57,6 +57,25 @@ private func isRefused(_ target: String, _ snapshot: Snapshot, method: String = 
     }
   }
 
+  @Test(arguments: ["gateway", "native"])
+  func `nor is an agent's token endpoint reached`(_ mode: String) throws {
+    let connector = try #require(Catalog()["ath"])
+    let options = ["mode": mode, "agent_id": "https://agent.example.com/a.json", "provider": "drive"]
+    let service = Route.Upstream(
+      isTLS: true, host: "api.example.com", port: 443, authority: "api.example.com", basePath: "/s")
+    let agent = Agent(
+      try AgentIdentity(options.filter { mode == "gateway" || $0.key != "provider" }, of: connector), service: service,
+      name: "agent", key: nil, registration: nil, discovery: nil)
+    let snapshot = Snapshot(routes: [
+      try Example.route("agent", index: 0, connector: "ath", options: options, basePath: "/s/ath/proxy/drive") {
+        $0.agent = agent
+      }, try Example.route("plain", index: 1),
+    ])
+    #expect(try isRefused("/plain/s/ath/token", snapshot))
+    #expect(try !isRefused("/plain/s/ath/authorize", snapshot))
+    #expect(try !isRefused("/plain/ath/token", snapshot))
+  }
+
   @Test func `by a name of its own the whole path counts`() throws {
     let request = "POST /v1/token HTTP/1.1\r\nHost: shop.localhost:7220\r\n\r\n"
     #expect(try Example.problem(request, snapshot())?.code == .unknownRoute)

@@ -43,6 +43,9 @@ public struct Agent: Sendable {
     throw .noKey(route)
   }
 
+  /// Where an authorization becomes a token, under the service's address.
+  public static let tokenPath = "/ath/token"
+
   /// Whom attestations to authorize and register are for.
   public var audience: String { service.url }
 

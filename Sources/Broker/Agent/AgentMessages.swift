@@ -116,7 +116,7 @@ extension Agent {
       text.appendMember("grant_type", "authorization_code")
       text.appendMember("client_id", client.clientID)
       text.appendMember("client_secret", client.clientSecret.span)
-      try appendAttestation(url("/ath/token"), fresh, to: &text)
+      try appendAttestation(url(Agent.tokenPath), fresh, to: &text)
       text.appendMember("code", code.span)
       text.appendMember("ath_session_id", session)
     }

@@ -175,7 +175,7 @@ extension Keeper {
       try agent.exchange(code: wish.code, session: wish.session, client: client, fresh)
     }
     // A session that the server has not seen is still good.
-    let answer = try await send("exchange", "POST", "/ath/token", request, known) { () throws(Problem) in
+    let answer = try await send("exchange", "POST", Agent.tokenPath, request, known) { () throws(Problem) in
       try self.agents.add(wish.session, pending)
     }
     let now = try agents.find(again: known)
