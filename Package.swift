@@ -54,7 +54,7 @@ let package = Package(
     tests("Crypto", ["Bytes", "JSON"]),
     tests("Connector", ["Bytes", "Crypto", "JSON"]),
     tests("Config", ["Bytes", "JSON", "Connector"], exclude: ["Golden"]),
-    tests("Broker", ["Bytes", "HTTP", "Connector", "Config", "Crypto"]),
+    tests("Broker", ["Bytes", "JSON", "HTTP", "Connector", "Config", "Crypto"]),
     tests("Vault", ["Bytes", "Crypto"]),
     tests("Net", ["Bytes"]),
     tests("Daemon", ["Bytes", "JSON", "HTTP", "Crypto", "Connector", "Config", "Broker", "Vault", "Net"]),

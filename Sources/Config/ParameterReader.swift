@@ -83,7 +83,8 @@ struct ParameterReader {
         }
         values[entry.key] = text
       } else {
-        let _: String? = report.wrongKind(entry, "a string")
+        let takesJSON = connector.options.contains { $0.name == entry.key && $0.isJSON }
+        let _: String? = report.wrongKind(entry, takesJSON ? "a string, an object or an array" : "a string")
       }
     }
     if let connector, let place = member ?? place {

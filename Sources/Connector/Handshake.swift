@@ -93,7 +93,8 @@ public struct AgentIdentity: Sendable {
     let isHere = ["http://127.0.0.1", "http://localhost", "http://[::1]"].contains {
       text.hasPrefix($0) && [":", "/", nil].contains(text.dropFirst($0.count).first)
     }
-    return (text.hasPrefix("https://") && text.utf8.count > 8 || isHere) && text.utf8.count <= 2048
+    let isElsewhere = text.hasPrefix("https://") && ![nil, "/", "?", ":"].contains(text.dropFirst(8).first)
+    return (isElsewhere || isHere) && text.utf8.count <= 2048
       && text.utf8.allSatisfy { 0x21...0x7E ~= $0 && $0 != UInt8(ascii: "#") }
   }
 

@@ -19,7 +19,7 @@ public struct AgentEndpoint: Sendable, Equatable {
 
   var method: Method { action == .discover || action == .identity ? .get : .post }
 
-  var allow: Problem.StaticMethods { method == .get ? .getting : .posting }
+  var allow: Problem.StaticMethods { method == .get ? .reading : .posting }
 
   static let prefix: StaticString = "/-/ath/"
 
