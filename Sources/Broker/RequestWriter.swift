@@ -72,9 +72,13 @@ extension Plan {
     buffer.append(route.authority)
     buffer.append("\r\n")
     let setNames = route.setNames
+    // Nobody here undoes what a client can: the answer must say by itself that a token is dead.
+    let readsAnswers = route.readsAnswers
+    if readsAnswers { buffer.append("Accept-Encoding: identity\r\n") }
     for i in head.fields.indices {
       let field = head.fields[i]
       guard isForwarded(field, bytes, setNames) else { continue }
+      if readsAnswers, bytes.extracting(field.name).equalsIgnoringCase("accept-encoding") { continue }
       buffer.appendField(name: bytes.extracting(field.name), value: bytes.extracting(field.value))
     }
     if upgradesToWebSocket { buffer.append("Connection: upgrade\r\nUpgrade: websocket\r\n") }

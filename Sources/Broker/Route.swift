@@ -41,6 +41,8 @@ public final class Route: Sendable {
   let connectorHeaders: [[UInt8]]
   /// Headers that the connector reads, in its order.
   let readHeaders: [[UInt8]]
+  /// Answers are looked at for what they say of the token.
+  let readsAnswers: Bool
   /// What a caller may not say: the connector's names and the route's.
   let setNames: NameSet
 
@@ -171,6 +173,7 @@ public final class Route: Sendable {
     returnTo = settings.returnTo
     agent = settings.agent
     obstacle = settings.obstacle
+    readsAnswers = connector.token?.readsAnswers == true && !setNames.contains(Array("accept-encoding".utf8).span)
   }
 
   /// Appends the route's own headers, as every request has them.

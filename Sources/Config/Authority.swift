@@ -7,6 +7,11 @@ public struct Authority: Sendable, Hashable, CustomStringConvertible {
     case name(String)
     case address(IPAddress)
 
+    /// `x.localhost`: whatever the port, it means the route `x`.
+    var isOwnSuffix: Bool {
+      if case .name(let name) = self { name.hasSuffix(".localhost") } else { false }
+    }
+
     /// Without the brackets of an IPv6 address: as it is resolved and checked.
     public var plain: String {
       switch self {

@@ -16,6 +16,9 @@ struct AuthorityCheck {
         report.error("\(route.upstream.authority) is this daemon's own listener", at: outcome.upstream)
       }
       for (host, value) in zip(route.hosts, outcome.hosts) {
+        if host.isLoopback, bound.contains(where: { isPort(of: $0, host.port) }) {
+          report.error("\(host) is this daemon's own listener", at: value)
+        }
         let other = outcomes.first { $0.route.name != route.name && isSame(host, $0.route.upstream) }
         if let owner = owners[host] ?? other?.route.name {
           report.error("\(host) already means route \"\(owner)\"", at: value)
@@ -28,6 +31,10 @@ struct AuthorityCheck {
 
   private func isSame(_ host: Authority, _ upstream: Upstream) -> Bool {
     host.host == upstream.host && host.port ?? upstream.scheme.defaultPort == upstream.port
+  }
+
+  private func isPort(of listener: ListenAddress, _ port: UInt16?) -> Bool {
+    if case .tcp(_, let own) = listener { own == port } else { false }
   }
 
   private func leads(_ upstream: Upstream, to listener: ListenAddress) -> Bool {

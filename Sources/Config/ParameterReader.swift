@@ -71,9 +71,9 @@ struct ParameterReader {
           help: connector.options.isEmpty
             ? "it has no options" : report.suggestion(for: entry.key, among: connector.options.map(\.name)))
       } else if let text = optionText(entry.value, of: connector, entry.key) {
-        if InlineSecret.looksLikeSecret(text) {
+        if let secret = secret(in: entry.value) {
           report.error(
-            "this looks like a secret, and options are in the open", at: entry.value,
+            "this looks like a secret, and options are in the open", at: secret,
             help: "if it is one, store it with `chatelaine secret set` and use a connector that has a secret for it")
         }
         if text.utf8.containsExpression {
@@ -98,6 +98,13 @@ struct ParameterReader {
       }
     }
     return report.diagnostics.count == errorsBefore ? values : nil
+  }
+
+  /// The first string in an option, at any depth, that looks like a secret.
+  private func secret(in value: JSONValue) -> JSONValue? {
+    if let text = value.string { return InlineSecret.looksLikeSecret(text) ? value : nil }
+    let inner = value.array ?? value.members?.map(\.value) ?? []
+    return inner.lazy.compactMap { secret(in: $0) }.first
   }
 
   /// A string, or the text of an object or array where the option is one.

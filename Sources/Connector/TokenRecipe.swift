@@ -102,6 +102,9 @@ public final class TokenRecipe: Sendable {
 
   public var requests: [TokenRequest] { [fetch, refresh].compactMap { $0 } }
 
+  /// Whether some answers' bodies are looked at: they must come as they are, and not compressed.
+  public var readsAnswers: Bool { !reject.json.isEmpty || !revoked.json.isEmpty }
+
   /// What an upstream's answer means by its status alone; nil: its body must be seen.
   public func judge(status: Int) -> Verdict? {
     if revoked.statuses.contains(status) { return .revoked }

@@ -8,7 +8,7 @@ final class Console {
 
   /// A line of the result.
   func show(_ line: String = "") {
-    result.append(line)
+    result.append(Console.printable(line))
     result.append("\n")
   }
 
@@ -26,9 +26,20 @@ final class Console {
   /// Something for people to know that is no result.
   func tell(_ message: String, endsLine: Bool = true) {
     var text = Buffer()
-    text.append(message)
+    text.append(Console.printable(message))
     if endsLine { text.append("\n") }
     _ = Console.write(text.span, to: 2)
+  }
+
+  /// What others said must not move a terminal's cursor, or worse.
+  private static func printable(_ text: String) -> String {
+    let isHarmless = { (scalar: Unicode.Scalar) in
+      scalar == "\n" || scalar == "\t" || scalar.properties.generalCategory != .control
+    }
+    if text.unicodeScalars.allSatisfy(isHarmless) { return text }
+    var clean = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars { clean.append(isHarmless(scalar) ? scalar : "\u{FFFD}") }
+    return String(clean)
   }
 
   /// Writes the result.

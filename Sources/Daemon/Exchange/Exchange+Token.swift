@@ -71,7 +71,8 @@ extension Exchange {
       guard let body = try smallBody(head) else { return .open }
       verdict = body.withSpan { recipe.judge(status: head.status, body: $0) }
     }
-    guard verdict != .accepted, shelf.reject(token.generation, for: subject, now: now) else { return .fine }
+    guard verdict != .accepted, shelf.reject(token.generation, for: subject, finally: verdict == .revoked, now: now)
+    else { return .fine }
     let mayRepeat = head.status == 401 || plan?.method.isIdempotent == true
     guard verdict == .rejected, refusedGeneration == 0, mayRepeat, bodyIsIntact else { return .fine }
     refusedGeneration = token.generation

@@ -26,6 +26,19 @@ final class Deployment: Sendable {
     var settings = TLSSettings()
     /// PEM, when there is a certificate of ours.
     var key: Secret?
+
+    /// For a route's requests. Where a service says that they go elsewhere than the configuration, our certificate is not
+    /// for whoever is there, and nor is leave to trust anybody.
+    func meant(for route: Route) -> TLS {
+      guard let service = route.agent?.service,
+        service.host != route.upstream.host || service.port != route.upstream.port
+      else { return self }
+      var tls = self
+      tls.settings.certificate = nil
+      tls.settings.verifies = true
+      tls.key = nil
+      return tls
+    }
   }
 
   /// - Parameter stored: a secret by its name in the store.

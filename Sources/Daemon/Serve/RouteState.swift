@@ -51,7 +51,7 @@ final class RouteState: TimerOwner {
     }
     var tls: TLSContext?
     do throws(TLSError) {
-      if route.upstream.isTLS { tls = try worker.tlsContext(settings) }
+      if route.upstream.isTLS { tls = try worker.tlsContext(settings.meant(for: route)) }
     } catch {
       unusable = .upstreamTLS(error.description, route: route)
     }

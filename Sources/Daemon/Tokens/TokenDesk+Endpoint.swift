@@ -104,6 +104,8 @@ extension TokenDesk {
         entry.uncommitted = nil
         entry.lastError = nil
         entry.token = token
+        // Somebody agreed to it: what was refused before says nothing of it.
+        entry.rejectedAt = nil
         handle(.obtained(TokenDesk.grant(token)), key, entry)
       }
       return outcome

@@ -100,12 +100,13 @@ final class TokenShelf {
   }
 
   /// The upstream has refused a request that carried this generation: no other is sent with it.
+  /// - Parameter finally: another would be refused as well, so that it does not matter when the last one was.
   /// - Returns: whether another is to be had.
-  func reject(_ generation: Int64, for subject: String, now: UInt64) -> Bool {
+  func reject(_ generation: Int64, for subject: String, finally: Bool, now: UInt64) -> Bool {
     var slot = self[subject]
     // Others saw it before, and a new one is here or on its way.
     guard slot.token?.generation == generation else { return true }
-    guard now >= slot.nextReplacement else { return false }
+    guard finally || now >= slot.nextReplacement else { return false }
     slot.token = nil
     slot.nextReplacement = now + TokenShelf.replacementInterval
     self[subject] = slot
