@@ -62,10 +62,12 @@ struct ConfigurationReader {
       }
     }
     checkBound()
-    AuthorityCheck(report).run(read, bound.map(\.address))
+    let standard = [IPAddress("127.0.0.1").map { ListenAddress.tcp($0, port: 7220) }].compactMap { $0 }
+    AuthorityCheck(report).run(read, bound.map(\.address) + (listen == nil ? standard : []))
+    checkStoredNames(read)
     guard let store else { return nil }
     return Configuration(
-      listen: listen ?? [IPAddress("127.0.0.1").map { .tcp($0, port: 7220) }].compactMap { $0 },
+      listen: listen ?? standard,
       admin: admin ?? "/run/chatelaine/admin.sock", store: store, routes: read.map(\.route), loops: loops ?? nil,
       log: log ?? Configuration.Log(),
       metrics: metrics, connectors: directories, limits: limits ?? Configuration.Limits())
@@ -167,6 +169,19 @@ struct ConfigurationReader {
   private func directories(_ member: JSONMember) -> [String] {
     guard let elements = report.array(member) else { return [] }
     return elements.compactMap { report.path(JSONMember("connectors", $0)) }
+  }
+
+  /// What a server said to one route's agent must not go out as another's secret, nor be overwritten by one.
+  private func checkStoredNames(_ outcomes: [RouteReader.Outcome]) {
+    for owner in outcomes {
+      for name in owner.storedNames {
+        for user in outcomes where user.route.secretNames.contains(name) {
+          report.error(
+            "a secret of route \"\(user.route.name)\" has the name under which \"\(owner.route.name)\" keeps what its agent is told",
+            at: user.upstream, help: "give the secret another name")
+        }
+      }
+    }
   }
 
   /// No two listeners may want one address.

@@ -10,6 +10,8 @@ struct RouteReader {
     var listen: [ListenReader.Bound]
     /// Of `route.hosts`, in their order.
     var hosts: [JSONValue]
+    /// Names in the store that are the route's, and no secrets for anybody to use.
+    var storedNames: [String] = []
   }
 
   let report: Report
@@ -67,7 +69,9 @@ struct RouteReader {
     if let allow = section.optional("allow") { CallerRules.allow(allow, callers, report) }
     section.finish()
     guard hasGoodName, connector != nil, upstream != nil, let upstreamMember else { return nil }
-    return Outcome(route: route, upstream: upstreamMember.value, listen: listen, hosts: hosts.map(\.value))
+    return Outcome(
+      route: route, upstream: upstreamMember.value, listen: listen, hosts: hosts.map(\.value),
+      storedNames: connector?.handshake == nil ? [] : Handshake.storedNames(name))
   }
 
   /// A name is a path segment and the first label of a host: `codegate.localhost`.

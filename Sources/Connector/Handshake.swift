@@ -5,6 +5,12 @@ public import JSON
 public enum Handshake: String, Sendable, CaseIterable {
   /// The Agent Trust Handshake, version 0.1.
   case ath
+
+  /// What is stored for a route beside its own secrets: what the other side has said. No route may use it as a secret.
+  public static func registrationName(_ route: String) -> String { "\(route)/registration" }
+  public static func discoveryName(_ route: String) -> String { "\(route)/discovery" }
+
+  public static func storedNames(_ route: String) -> [String] { [registrationName(route), discoveryName(route)] }
 }
 
 extension ConnectorReader {

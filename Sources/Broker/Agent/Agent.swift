@@ -33,10 +33,6 @@ public struct Agent: Sendable {
     document = self.key.map { identity.document(name: name, key: $0.publicKey, registration: registration) }
   }
 
-  /// What is stored for a route beside its private key, each as a secret of this name.
-  public static func registrationName(_ route: String) -> String { "\(route)/registration" }
-  public static func discoveryName(_ route: String) -> String { "\(route)/discovery" }
-
   /// - Throws: `secret_missing` with the command that makes a key.
   public func signingKey(route: String) throws(Problem) -> ES256Key {
     if let key { return key }

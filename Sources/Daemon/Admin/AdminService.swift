@@ -73,6 +73,11 @@ struct AdminService {
     guard !value.isEmpty else {
       throw CommandError(CommandError.Status.data, "the value for \(name) is empty", hint: "nothing was stored")
     }
+    if let route = setup.agentRoute(keeping: name) {
+      throw CommandError(
+        CommandError.Status.data, "\(name) is where route \(route) keeps what its agent is told, and no secret",
+        hint: "nothing was stored; give the secret another name")
+    }
     let version = try CommandError.wrap { () throws(VaultError) in
       try vault.setSecret(name, value, now: Int64(time(nil)))
     }

@@ -83,7 +83,7 @@ extension Keeper {
       throw Keeper.malformed("discovery document", error, known)
     }
     _ = try agents.find(again: known)
-    try agents.store(record, as: Agent.discoveryName(known.route), route: known.route)
+    try agents.store(record, as: Handshake.discoveryName(known.route), route: known.route)
     try await takeStored(known.route)
     agents.done("discover", known)
     return Keeper.text(try agents.find(known.route).agent.discovery?.document)
@@ -110,7 +110,7 @@ extension Keeper {
       throw Keeper.malformed("registration", error, known)
     }
     _ = try agents.find(again: known)
-    try agents.store(record, as: Agent.registrationName(known.route), route: known.route)
+    try agents.store(record, as: Handshake.registrationName(known.route), route: known.route)
     try await takeStored(known.route)
     agents.done("register", known)
     return Keeper.text(try agents.find(known.route).agent.registration?.answer)

@@ -1,4 +1,3 @@
-import Broker
 import Bytes
 import Config
 import Connector
@@ -53,15 +52,13 @@ extension Verb {
     for route in setup.configuration.routes {
       for name in route.secretNames { users[name, default: []].append(route.name) }
     }
-    // What servers told an agent is there once they did; it is never missing.
-    let told = setup.configuration.routes.filter { setup.catalog[$0.connector]?.handshake != nil }.map(\.name)
     var rows = [["NAME", "VERSION", "STORED", "ROUTES"]]
     for secret in answer.array ?? [] {
       let name = secret["name"]?.string ?? ""
       rows.append([
         name, "\(secret["version"]?.int ?? 0)", timeText(secret["updated"]?.int ?? 0),
         users.removeValue(forKey: name)?.joined(separator: ", ")
-          ?? told.first { [Agent.registrationName($0), Agent.discoveryName($0)].contains(name) } ?? "-",
+          ?? setup.agentRoute(keeping: name) ?? "-",
       ])
     }
     for (name, routes) in users.sorted(by: { $0.key < $1.key }) {
@@ -81,6 +78,10 @@ extension Verb {
     console.show("removed \(name)")
     let routes = setup.configuration.routes.filter { $0.secretNames.contains(name) }.map(\.name)
     if !routes.isEmpty { console.tell("missing now for: \(routes.joined(separator: ", "))") }
+    if let route = setup.agentRoute(keeping: name), name == Handshake.registrationName(route) {
+      console.tell(
+        "route \(route)'s agent is not registered any more, as far as is known here; its sessions have ended")
+    }
   }
 
   /// Seconds since 1970 as people read them.

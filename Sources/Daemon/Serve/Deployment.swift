@@ -129,8 +129,8 @@ extension Route {
       let agent = Agent(
         try AgentIdentity(configured.options, of: connector), service: upstream, name: configured.name,
         key: configured.secrets[AgentIdentity.keyName].flatMap { stored[$0] },
-        registration: stored[Agent.registrationName(configured.name)],
-        discovery: stored[Agent.discoveryName(configured.name)])
+        registration: stored[Handshake.registrationName(configured.name)],
+        discovery: stored[Handshake.discoveryName(configured.name)])
       settings.agent = agent
       (upstream, settings.obstacle) = agent.upstream(hosts: settings.hosts, route: configured.name)
     }

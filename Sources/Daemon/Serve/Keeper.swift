@@ -212,7 +212,7 @@ actor Keeper {
       for route in setup.configuration.routes {
         var names = route.secretNames
         if setup.catalog[route.connector]?.handshake != nil {
-          names += [Agent.registrationName(route.name), Agent.discoveryName(route.name)]
+          names += Handshake.storedNames(route.name)
         }
         for name in names where stored[name] == nil { stored[name] = try vault.secret(name) }
       }

@@ -13,6 +13,13 @@ struct Setup: Sendable {
   /// What is worth saying although nothing is wrong.
   let warnings: [Diagnostic]
 
+  /// The route whose agent keeps what it is told under this name.
+  func agentRoute(keeping name: String) -> String? {
+    configuration.routes.first { route in
+      catalog[route.connector]?.handshake != nil && Handshake.storedNames(route.name).contains(name)
+    }?.name
+  }
+
   /// Where a configuration is looked for when none is named, in this order.
   static func places(
     environment: (String) -> String? = ServiceManager.environment
