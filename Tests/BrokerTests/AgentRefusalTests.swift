@@ -9,7 +9,7 @@ import Testing
     _ status: Int, _ body: String, hiding secrets: [Secret] = [], retryAfter: Int? = nil, skew: Int64 = 0
   ) throws -> Problem {
     AgentRefusal(status: status, body: Array(body.utf8).span, hiding: secrets)
-      .problem(step: "register", agent: try AgentExample.agent(), route: "mail", retryAfter: retryAfter, skew: skew)
+      .problem(step: .register, agent: try AgentExample.agent(), route: "mail", retryAfter: retryAfter, skew: skew)
   }
 
   @Test(arguments: [400, 401, 403, 404, 409, 410, 422])

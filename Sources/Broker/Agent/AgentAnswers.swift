@@ -53,7 +53,12 @@ public struct AgentGrant: Sendable {
     text.appendJSON(
       JSONValue(.object((root.without("asked").members ?? []) + [JSONMember("asked", JSONValue(.array(scopes)))])))
     body = Secret(copying: text.span)
-    told = root.without("access_token").without("refresh_token")
+    var told = root
+    for name in ["access_token", "refresh_token", "id_token"] {
+      guard let text = root[name]?.string else { continue }
+      told = told.without(name).without(anythingWith: text)
+    }
+    self.told = told
   }
 
   public func answer(subject: String) -> [UInt8] {

@@ -55,6 +55,7 @@ class AthServer(Rules):
     def __init__(self, providers, base=""):
         super().__init__(providers, base)
         self.heard, self.refusals = [], []
+        self.canaries = []  # further secrets, such as an agent's key
         self.lock = threading.RLock()
         self._forced, self._lost = {}, {}
         self._mute, self._speaks = set(), threading.Event()
@@ -140,7 +141,8 @@ class AthServer(Rules):
 
     def every_secret(self):
         return [*(each.client_secret for each in self.registrations), *(each.access for each in self.tokens),
-                *(each.code for each in self.sessions if each.code), *([self.user_token] if self.user_token else [])]
+                *(each.code for each in self.sessions if each.code), *(each.state for each in self.sessions),
+                *([self.user_token] if self.user_token else []), *self.canaries]
 
     # Deciding.
 
