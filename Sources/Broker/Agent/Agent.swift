@@ -100,7 +100,10 @@ public struct Agent: Sendable {
       }
       guard found.isTLS || !service.isTLS && upstream.isLoopback || !service.isTLS && found.host == service.host else {
         return (
-          service, refusal(route, "\"api_base\" is http://, which would send the token in the open", "ask the service")
+          service,
+          refusal(
+            route, "\"api_base\" is http://, which would send the token in the open",
+            "chatelaine ath discover \(route), when the service has https://")
         )
       }
       return (found, nil)

@@ -223,9 +223,9 @@ class NativeService(AthServer):
         return (self.api_origin or self.url) + self.api_path
 
     @contextlib.contextmanager
-    def api_elsewhere(self, context=None, name="127.0.0.1"):
-        """The API is at another port, and no more below its own URL."""
-        upstream = Upstream(context, name="localhost" if context else name)
+    def api_elsewhere(self, context=None, name=None):
+        """The API is at another port, perhaps by another name, and no more below its own URL."""
+        upstream = Upstream(context, name=name or ("localhost" if context else "127.0.0.1"))
         self.api_origin = upstream.origin
         try:
             with upstream.answering(lambda exchange: self(exchange, elsewhere=True)):
