@@ -78,9 +78,35 @@ enum PathSegment {
     guard segment.allSatisfy({ allowed.contains($0) }) else { return "a character here must be percent-encoded" }
     var decoded = Buffer()
     guard decoded.appendPercentDecoded(segment.span) else { return "a \"%\" needs two hexadecimal digits" }
-    let text = String(decoded.span)
-    if text == "." || text == ".." { return "\"\(text)\" cannot be a segment" }
+    let once = Array(decoded.span)
+    guard String(validating: once, as: UTF8.self) != nil else { return "what is percent-encoded here is no UTF-8" }
+    if once.contains(where: { $0 < 0x20 || $0 == 0x7F || $0 == UInt8(ascii: "\\") }) {
+      return "a control character or a backslash cannot be in a path"
+    }
+    for text in [once, decodedAgain(once)] {
+      for part in text.split(whereSeparator: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") }) {
+        let part = String(decoding: part, as: UTF8.self)
+        if part == "." || part == ".." { return "\"\(part)\" cannot be a segment" }
+      }
+    }
     return nil
+  }
+
+  /// As a server sees it that decodes twice: what is no escape stays.
+  private static func decodedAgain(_ text: [UInt8]) -> [UInt8] {
+    var out: [UInt8] = []
+    var rest = text[...]
+    while let byte = rest.popFirst() {
+      if byte == UInt8(ascii: "%"), rest.count >= 2, let high = hexValue(rest[rest.startIndex]),
+        let low = hexValue(rest[rest.startIndex + 1])
+      {
+        out.append(high << 4 | low)
+        rest = rest.dropFirst(2)
+      } else {
+        out.append(byte)
+      }
+    }
+    return out
   }
 }
 

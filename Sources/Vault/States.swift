@@ -61,26 +61,16 @@ extension Vault {
   private static let emptied = "salt = x'', nonce = x'', sealed = x''"
 
   /// Remembers a login by the digest of its state, the state itself never being stored. Of too many of one subject the oldest
-  /// makes room: a user who begins again and again ends the last of them.
+  /// makes room: a user who begins again and again ends the last of them. One with the same digest is taken back.
   /// - Parameters:
   ///   - hash: SHA-256 of the state.
-  ///   - isTakenBack: it was taken by `takeState`, and is as good as it was.
   ///   - now: seconds since 1970, UTC; the login expires within 600.
-  /// - Returns: false for a state that is there already, or was: then nothing is done.
   /// - Throws: `VaultError.tooMany`, `.badSubject`, `.inputOutput`.
-  @discardableResult
-  public func addState(
-    hash: [UInt8], _ login: PendingLogin, isTakenBack: Bool = false, now: Int64
-  ) throws(VaultError) -> Bool {
+  public func addState(hash: [UInt8], _ login: PendingLogin, now: Int64) throws(VaultError) {
     precondition(hash.count == 32)
     try Vault.check(login.route, login.subject)
-    return try change { () throws(VaultError) in
+    try change { () throws(VaultError) in
       try pruneStates(now)
-      if !isTakenBack {
-        var known = try database.prepare("SELECT 1 FROM state WHERE hash = ?")
-        try known.bind(hash)
-        if try known.step() { return false }
-      }
       try makeRoom(for: login)
       let (keyID, key) = try sealingKey(now: now)
       let identity = stateIdentity(hash, login.route, login.expires, key: keyID)
@@ -96,7 +86,6 @@ extension Vault {
       for blob in [envelope.salt, envelope.nonce, envelope.sealed] { try row.bind(blob) }
       _ = try row.step()
       try countSeal(under: keyID)
-      return true
     }
   }
 

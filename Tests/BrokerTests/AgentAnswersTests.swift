@@ -53,17 +53,18 @@ import Testing
     let grant = try grant(
       """
       {"asked":"forged","access_token":"at-1","refresh_token":"rt-1","token_type":"Bearer","effective_scopes":["a"],\
-      "provider_id":"mail","agent_id":"\(AgentExample.agentID)"}
+      "provider_id":"mail","agent_id":"\(AgentExample.agentID)","subject":"bob"}
       """)
     #expect(
       AgentExample.text(grant.body) == """
         {"access_token":"at-1","refresh_token":"rt-1","token_type":"Bearer","effective_scopes":["a"],\
-        "provider_id":"mail","agent_id":"\(AgentExample.agentID)","asked":["a","b"]}
+        "provider_id":"mail","agent_id":"\(AgentExample.agentID)","subject":"bob","asked":["a","b"]}
         """)
     let told = String(decoding: grant.answer(subject: "al\"ice"), as: UTF8.self)
     #expect(told.hasPrefix(#"{"subject":"al\"ice","#) && told.contains(#""effective_scopes":["a"]"#))
     #expect(!told.contains("at-1") && !told.contains("rt-1"))
-    #expect(try AgentExample.parsed(Array(told.utf8))["access_token"] == nil)
+    let read = try AgentExample.parsed(Array(told.utf8))
+    #expect(read["access_token"] == nil && read["subject"]?.string == "al\"ice")
   }
 
   @Test(arguments: [

@@ -90,7 +90,8 @@ import Testing
   @Test(arguments: [
     "ftp://ath.example.com/", "ath.example.com", "/v1", "https://", "https://ath.example.com/?a=1",
     "https://ath.example.com/#a", "https://user:password@ath.example.com/", "https://ath.example.com/../x",
-    "https://ath.example.com/%2e%2e/x", "https://ath.example.com:99999/", "https://ath.example.com/a b",
+    "https://ath.example.com/%2e%2e/x", "https://ath.example.com/x%2f..", "https://ath.example.com/%1e",
+    "https://ath.example.com:99999/", "https://ath.example.com/a b",
   ])
   func `what is no address is told without it`(_ base: String) throws {
     let detail = try place(base)

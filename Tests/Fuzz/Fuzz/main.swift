@@ -11,6 +11,7 @@ let targets: [String: @convention(c) (UnsafePointer<UInt8>?, Int) -> CInt] = [
   "response": { run(fuzzResponse, $0, $1) },
   "json": { run(fuzzJSON, $0, $1) },
   "connector": { run(fuzzConnector, $0, $1) },
+  "agent": { run(fuzzAgent, $0, $1) },
   "config": { run(fuzzConfig, $0, $1) },
 ]
 
