@@ -61,7 +61,7 @@ private struct Planner: ~Copyable {
     try check(head, bytes, route)
     if snapshot.isTokenEndpoint(path, query: head.query, of: route, bytes) {
       throw Problem(
-        .unknownRoute, "The path is a token endpoint's: nobody but the daemon asks there.",
+        .unknownRoute, "The path is a token endpoint's, or a handshake's: nobody but the daemon asks there.",
         hint: "call the API itself; its requests get a token from the daemon", route: route.name)
     }
     return .forward(
@@ -263,11 +263,7 @@ private struct Planner: ~Copyable {
     }
     if let missing = route.missingSecrets.first { throw .secretMissing(missing, route: route) }
     if let obstacle = route.obstacle { throw obstacle }
-    if let name = route.unsendable {
-      throw Problem(
-        .secretMissing, "What is stored for the header \"\(name)\" has a control character, or white space at an end.",
-        hint: "chatelaine secret set", route: route.name)
-    }
+    try route.checkHeaders()
   }
 }
 
@@ -275,8 +271,8 @@ extension Problem {
   public static func secretMissing(_ name: String, route: Route) -> Problem {
     Problem(
       .secretMissing, "The route needs the secret \"\(name)\", which is not stored.",
-      hint: route.connector.handshake != nil && route.agent?.key == nil
-        ? "chatelaine ath keygen \(route.name)" : "chatelaine secret set \(name)", route: route.name)
+      hint: name == route.agent?.keyName ? "chatelaine ath keygen \(route.name)" : "chatelaine secret set \(name)",
+      route: route.name)
   }
 
   /// More than `limits.body`, announced or counted (rows 73 and 97): the rest is not read.

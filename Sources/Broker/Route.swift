@@ -33,7 +33,8 @@ public final class Route: Sendable {
   let obstacle: Problem?
 
   /// A header of the route whose stored value cannot be sent; every request is refused until it can.
-  let unsendable: String?
+  private let unsendable: String?
+  private let missingHeaders: [String]
   let hosts: [Settings.Host]
   /// Sent with every request, in this order.
   let headers: [Header]
@@ -117,6 +118,8 @@ public final class Route: Sendable {
     public var retries = 0
     /// Names of stored secrets.
     public var missingSecrets: [String] = []
+    /// Those of them that are headers.
+    public var missingHeaders: [String] = []
     /// Origins that a login may send its user to: `https://app.example.com`.
     public var returnTo: [String] = []
     public var agent: Agent?
@@ -170,15 +173,31 @@ public final class Route: Sendable {
     allowsEmptySegments = settings.allowsEmptySegments
     retries = settings.retries
     missingSecrets = settings.missingSecrets
+    missingHeaders = settings.missingHeaders
     returnTo = settings.returnTo
     agent = settings.agent
     obstacle = settings.obstacle
     readsAnswers = connector.token?.readsAnswers == true && !setNames.contains(Array("accept-encoding".utf8).span)
   }
 
-  /// Appends the route's own headers, as every request has them.
-  public func appendHeaders(to buffer: inout Buffer) {
-    for header in headers { header.append(to: &buffer) }
+  /// - Throws: `secret_missing`, for headers that are not stored or cannot be sent.
+  public func checkHeaders() throws(Problem) {
+    if let missing = missingHeaders.first { throw .secretMissing(missing, route: self) }
+    if let unsendable {
+      throw Problem(
+        .secretMissing,
+        "What is stored for the header \"\(unsendable)\" has a control character, or white space at an end.",
+        hint: "chatelaine secret set", route: name)
+    }
+  }
+
+  /// Appends the route's own headers, as every request has them, but for one whose name is `except`.
+  public func appendHeaders(to buffer: inout Buffer, except: StaticString) {
+    for header in headers where !header.name.span.equalsIgnoringCase(except) { header.append(to: &buffer) }
+  }
+
+  public func setsHeader(_ name: StaticString) -> Bool {
+    headers.contains { $0.name.span.equalsIgnoringCase(name) }
   }
 
   /// Whether a login may send its user to this URL: its origin is one that the route lists, byte for byte.

@@ -2,7 +2,8 @@ internal import Bytes
 internal import Config
 internal import Connector
 
-/// The token endpoints of one upstream, whichever routes ask them: no caller's request goes there (T3.9).
+/// The token endpoints of one upstream, and those of agents' handshakes, whichever routes ask them: no caller's request goes
+/// there (T3.9).
 ///
 /// Servers differ in which spellings of a path they take for one. Here all are that some server takes so: case, percent-encoding,
 /// slashes that are repeated or at the end, and a segment's parameters behind `;` make no difference.
@@ -12,6 +13,8 @@ struct TokenPlaces: Sendable {
     var path: [UInt8] = []
     /// Pairs of the address's own query, decoded: where there are some, they tell the endpoint from others at its path.
     var pairs: [[UInt8]] = []
+    /// Whether what lies below is meant, too.
+    var isSubtree = false
   }
 
   private var places: [Place] = []
@@ -20,6 +23,11 @@ struct TokenPlaces: Sendable {
   static func all(of routes: [Route]) -> [String: TokenPlaces] {
     var all: [String: TokenPlaces] = [:]
     for route in routes {
+      if let agent = route.agent {
+        for endpoint in Agent.endpoints {
+          all[agent.service.authority, default: TokenPlaces()].add(agent.service.basePath + endpoint, isSubtree: true)
+        }
+      }
       let requests = (route.connector.token?.requests ?? []) + (route.connector.oauth.map { [$0.exchange] } ?? [])
       for request in requests {
         guard let location = try? request.location(options: route.options) else { continue }
@@ -27,17 +35,14 @@ struct TokenPlaces: Sendable {
         let target = (location.origin == nil ? route.upstream.basePath : "") + location.target
         all[origin?.authority ?? route.upstream.authority, default: TokenPlaces()].add(target)
       }
-      if let service = route.agent?.service {
-        all[service.authority, default: TokenPlaces()].add(service.basePath + Agent.tokenPath)
-      }
     }
     return all
   }
 
-  private mutating func add(_ target: String) {
+  private mutating func add(_ target: String, isSubtree: Bool = false) {
     let bytes = Array(target.utf8)
     let mark = bytes.firstIndex(of: UInt8(ascii: "?"))
-    var place = Place()
+    var place = Place(isSubtree: isSubtree)
     var walk = Walk()
     _ = walk.through(bytes.span.extracting(..<(mark ?? bytes.count))) { byte in
       place.path.append(byte)
@@ -64,8 +69,14 @@ struct TokenPlaces: Sendable {
       let wanted = place.path.span
       var matched = 0
       var walk = Walk()
+      var isBelow = false
       func matches(_ byte: UInt8) -> Bool {
-        guard matched < wanted.count, wanted[matched] == byte else { return false }
+        if isBelow { return true }
+        guard matched < wanted.count else {
+          isBelow = place.isSubtree && byte == UInt8(ascii: "/")
+          return isBelow
+        }
+        guard wanted[matched] == byte else { return false }
         matched += 1
         return true
       }

@@ -61,16 +61,26 @@ extension Vault {
   private static let emptied = "salt = x'', nonce = x'', sealed = x''"
 
   /// Remembers a login by the digest of its state, the state itself never being stored. Of too many of one subject the oldest
-  /// makes room: a user who begins again and again ends the last of them. One with the same digest is taken back.
+  /// makes room: a user who begins again and again ends the last of them.
   /// - Parameters:
   ///   - hash: SHA-256 of the state.
+  ///   - isTakenBack: it was taken by `takeState`, and is as good as it was.
   ///   - now: seconds since 1970, UTC; the login expires within 600.
+  /// - Returns: false for a state that is there already, or was: then nothing is done.
   /// - Throws: `VaultError.tooMany`, `.badSubject`, `.inputOutput`.
-  public func addState(hash: [UInt8], _ login: PendingLogin, now: Int64) throws(VaultError) {
+  @discardableResult
+  public func addState(
+    hash: [UInt8], _ login: PendingLogin, isTakenBack: Bool = false, now: Int64
+  ) throws(VaultError) -> Bool {
     precondition(hash.count == 32)
     try Vault.check(login.route, login.subject)
-    try change { () throws(VaultError) in
+    return try change { () throws(VaultError) in
       try pruneStates(now)
+      if !isTakenBack {
+        var known = try database.prepare("SELECT 1 FROM state WHERE hash = ?")
+        try known.bind(hash)
+        if try known.step() { return false }
+      }
       try makeRoom(for: login)
       let (keyID, key) = try sealingKey(now: now)
       let identity = stateIdentity(hash, login.route, login.expires, key: keyID)
@@ -86,6 +96,7 @@ extension Vault {
       for blob in [envelope.salt, envelope.nonce, envelope.sealed] { try row.bind(blob) }
       _ = try row.step()
       try countSeal(under: keyID)
+      return true
     }
   }
 

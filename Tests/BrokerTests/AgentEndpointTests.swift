@@ -97,19 +97,21 @@ func `no step of the handshake is for browsers, who an agent is neither`(_ field
   #expect(try Example.problem(rebound, snapshot(), caller: .unknown)?.code == .misdirected)
 }
 
-@Test func `calls go where the agent's do, and nobody but the daemon to its token endpoint`() throws {
+@Test func `calls go where the agent's do, and nobody but the daemon to its handshake's`() throws {
   let gateway = try snapshot()
   #expect(try Example.destination(Example.get("/mail/v1/x?a=b"), gateway) == "mail /ath/proxy/mail/v1/x?a=b")
   #expect(try Example.destination(Example.get("/mail/ath/token"), gateway) == "mail /ath/proxy/mail/ath/token")
   let native = try snapshot(["mode": "native"])
   #expect(try Example.destination(Example.get("/mail/v1/x"), native) == "mail /api/v1/x")
-  for target in ["/api/ath/token", "/api/ATH/token/", "/api/ath%2Ftoken?x"] {
+  for target in [
+    "/api/ath/token", "/api/ATH/token/", "/api/ath%2Ftoken?x", "/api/ath/authorize", "/api/ath/agents/c-1",
+  ] {
     for snapshot in [gateway, native] {
       #expect(
         try Example.problem(Example.get(target), snapshot)?.detail.contains("token endpoint") == true, "\(target)")
     }
   }
-  #expect(try Example.destination(Example.get("/api/ath/authorize"), gateway) == "api /ath/authorize")
+  #expect(try Example.destination(Example.get("/api/ath/authorized"), gateway) == "api /ath/authorized")
 }
 
 @Test func `what keeps calls from going is told before any goes`() throws {

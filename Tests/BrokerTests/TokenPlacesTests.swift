@@ -72,8 +72,38 @@ private func isRefused(_ target: String, _ snapshot: Snapshot, method: String = 
       }, try Example.route("plain", index: 1),
     ])
     #expect(try isRefused("/plain/s/ath/token", snapshot))
-    #expect(try !isRefused("/plain/s/ath/authorize", snapshot))
+    #expect(try !isRefused("/plain/s/ath/proxy/drive/x", snapshot))
     #expect(try !isRefused("/plain/ath/token", snapshot))
+  }
+
+  /// An agent's route whose calls go to the service's own root, and another with the same upstream.
+  private func agents() throws -> Snapshot {
+    let connector = try #require(Catalog()["ath"])
+    let options = ["mode": "native", "agent_id": "https://agent.example.com/.well-known/agent.json"]
+    let agent = Agent(
+      try AgentIdentity(options, of: connector),
+      service: .init(isTLS: true, host: "api.example.com", port: 443, authority: "api.example.com", basePath: ""),
+      name: "mail", keyName: nil, key: nil, registration: nil, discovery: nil)
+    return Snapshot(routes: [
+      try Example.route("mail", index: 0, connector: "ath", options: options, basePath: "/api") { $0.agent = agent },
+      try Example.route("plain", index: 1),
+    ])
+  }
+
+  @Test(arguments: [
+    "/ath/token", "/ath/authorize", "/ath/revoke", "/ath/agents/register", "/ath/agents/client-1", "/ath/agents",
+    "/ATH/Token", "/ath%2Ftoken", "/ath/%74oken", "/ath/token/", "/ath/token;a=1", "/ath/token?x=1", "/ath/agents/a/b",
+  ])
+  func `no caller reaches an agent's handshake`(_ path: String) throws {
+    for method in ["POST", "GET"] { #expect(try isRefused("/plain" + path, agents(), method: method)) }
+  }
+
+  @Test(arguments: [
+    "/plain/ath", "/plain/ath/tokens", "/plain/ath/agent", "/plain/x/ath/token", "/plain/ath/proxy/mail/ath/token",
+    "/mail/ath/token", "/plain/ath/agentsx/y",
+  ])
+  func `what lies beside an agent's handshake is reached as before`(_ target: String) throws {
+    #expect(try !isRefused(target, agents()))
   }
 
   @Test func `by a name of its own the whole path counts`() throws {

@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from harness.ath_agent import IdentityHost
+from harness.ath_stage import SERVERS, AgentStage, secrets_of
 from harness.authority import Authority
 from harness.clock import Clock, compile_clock
 from harness.daemon import BIN, TOP, House, free_port
@@ -140,7 +141,7 @@ def staged(build, authority, clock_library, tmp_path):
         clock = Clock(clock_library, tmp_path / f"clock-{len(stages)}")
         if routes is None:
             routes = {"r": {"connector": connector, "options": dict(options or {}), "secrets": secrets or {}, **(more or {})}}
-        house = build(fill_in(routes, upstream), **top_level)
+        house = build(fill_in(routes, upstream, getattr(vendor, "base", "")), **top_level)
         vendor.now, vendor.origin = clock.now, upstream.origin
         stage = VendorStage(house, upstream, vendor, clock)
         stage.answering = upstream.answering(vendor)
@@ -167,6 +168,43 @@ def identities():
     host = IdentityHost()
     yield host
     host.close()
+
+
+@pytest.fixture(params=SERVERS)
+def kind(request):
+    """The mode of an agent's route."""
+    return request.param
+
+
+@pytest.fixture
+def settle(staged, identities, tmp_path):
+    """Puts a daemon before an ATH server: `settle(kind)`. The agent's key is imported and its document stands still, or the
+    daemon makes the one and serves the other, or, with `key=None`, there is none yet."""
+
+    def make(kind, server=None, key="imported", options=None, others=None, **more):
+        server = server or SERVERS[kind]()
+        agent = identities.agent() if key == "imported" else None
+        agent_id = agent.agent_id if agent else identities.url()
+        route = {"connector": "ath", "options": {
+            "mode": kind, "agent_id": agent_id, **({"provider": "mail"} if kind == "gateway" else {}), **(options or {})}}
+        stage = staged(server, routes={"r": {**route, **more}, **(others or {})})
+        if agent:
+            file = tmp_path / "agent.pem"
+            file.write_text(agent.pem)
+            server.canaries += secrets_of(agent)
+            stage.run_well("ath", "keygen", "r", "--from-file", str(file))
+        else:
+            identities.relay(f"{stage.house.url}/-/ath/r/agent.json")
+            if key == "generated":
+                stage.run_well("ath", "keygen", "r")
+        return AgentStage(stage, server, agent_id, agent)
+
+    return make
+
+
+@pytest.fixture
+def place(settle, kind):
+    return settle(kind)
 
 
 @pytest.fixture

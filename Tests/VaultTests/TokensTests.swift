@@ -212,6 +212,20 @@ struct StatesTests {
     #expect(try vault.takeState(hash: hash(1), route: "r", now: 3900).name == "unknown", "it was pruned")
   }
 
+  @Test func `one that is there, or was, is not begun again but by who took it`() throws {
+    let vault = try Store().open()
+    #expect(try vault.addState(hash: hash(1), login(), now: 0))
+    #expect(try !vault.addState(hash: hash(1), login(subject: "mallory"), now: 0))
+    guard case .login(let taken) = try vault.takeState(hash: hash(1), route: "r", now: 1) else {
+      return #expect(Bool(false), "it is good")
+    }
+    #expect(taken.subject == login().subject)
+    #expect(try !vault.addState(hash: hash(1), login(subject: "mallory"), now: 1))
+    #expect(try vault.takeState(hash: hash(1), route: "r", now: 1).name == "used")
+    #expect(try vault.addState(hash: hash(1), taken, isTakenBack: true, now: 1))
+    #expect(try vault.takeState(hash: hash(1), route: "r", now: 2).name == "login")
+  }
+
   @Test func `of too many logins of a subject the oldest makes room`() throws {
     let vault = try Store().open()
     // Those that are over take none.

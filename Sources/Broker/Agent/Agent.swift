@@ -7,6 +7,8 @@ internal import JSON
 /// What a route with the Agent Trust Handshake knows: who its agent is, and what the other side has said so far.
 public struct Agent: Sendable {
   public let identity: AgentIdentity
+  /// Under which its key is stored.
+  let keyName: String?
   /// Where the handshake's own calls go: the route's upstream as it is configured. Requests may go elsewhere.
   public let service: Route.Upstream
   /// Nil while there is none, or it is another agent's or another service's.
@@ -18,13 +20,15 @@ public struct Agent: Sendable {
   public let document: [UInt8]?
 
   /// - Parameters:
-  ///   - key: as it is stored, in PEM; nil if none is. The same of the others.
   ///   - name: what the agent is called.
+  ///   - keyName: under which the key is stored.
+  ///   - key: as it is stored, in PEM; nil if none is. The same of the others.
   public init(
-    _ identity: AgentIdentity, service: Route.Upstream, name: String, key: Secret?, registration: Secret?,
-    discovery: Secret?
+    _ identity: AgentIdentity, service: Route.Upstream, name: String, keyName: String? = nil, key: Secret?,
+    registration: Secret?, discovery: Secret?
   ) {
     self.identity = identity
+    self.keyName = keyName
     self.service = service
     let registration = registration.flatMap { AgentRegistration($0.span, of: identity, at: service.url) }
     self.registration = registration
@@ -41,6 +45,9 @@ public struct Agent: Sendable {
 
   /// Where an authorization becomes a token, under the service's address.
   public static let tokenPath = "/ath/token"
+
+  /// What the handshake's own requests go to, with all that lies below: for nobody else.
+  static let endpoints = ["/ath/agents", "/ath/authorize", tokenPath, "/ath/revoke"]
 
   /// Whom attestations to authorize and register are for.
   public var audience: String { service.url }
@@ -93,7 +100,10 @@ public struct Agent: Sendable {
       }
       guard found.isTLS || !service.isTLS && upstream.isLoopback || !service.isTLS && found.host == service.host else {
         return (
-          service, refusal(route, "\"api_base\" is http://, which would send the token in the open", "ask the service")
+          service,
+          refusal(
+            route, "\"api_base\" is http://, which would send the token in the open",
+            "chatelaine ath discover \(route), when the service has https://")
         )
       }
       return (found, nil)

@@ -54,7 +54,12 @@ public struct AgentGrant: Sendable {
       JSONValue(.object((root.without("asked").members ?? []) + [JSONMember("asked", JSONValue(.array(scopes)))])))
     body = Secret(copying: text.span)
     // Whom it is for we say ourselves.
-    told = ["access_token", "refresh_token", "subject"].reduce(root) { $0.without($1) }
+    var told = root.without("subject")
+    for name in ["access_token", "refresh_token", "id_token"] {
+      guard let text = root[name]?.string else { continue }
+      told = told.without(name).without(anythingWith: text)
+    }
+    self.told = told
   }
 
   public func answer(subject: String) -> [UInt8] {

@@ -52,7 +52,7 @@ public struct AgentRegistration: Sendable {
     request.append(to: &record)
     record.appendObjectEnd()
     record.appendKey("answer")
-    record.appendJSON(root.without("client_secret"))
+    record.appendJSON(root.without("client_secret").without(anythingWith: root["client_secret"]?.string ?? ""))
     record.appendObjectEnd()
     return Secret(copying: record.span)
   }
@@ -127,5 +127,22 @@ extension JSONValue {
   public func without(_ name: String) -> JSONValue {
     guard let members else { return self }
     return JSONValue(.object(members.filter { $0.key != name }))
+  }
+
+  /// The value without a member or an element, at any depth, in whose text this stands. Less than eight bytes stand in
+  /// anything, and are no secret.
+  func without(anythingWith text: String) -> JSONValue {
+    guard text.utf8.count >= 8 else { return self }
+    func isClean(_ value: JSONValue) -> Bool { value.string?.contains(text) != true }
+    switch kind {
+    case .object(let members):
+      return JSONValue(
+        .object(
+          members.filter { !$0.key.contains(text) && isClean($0.value) }
+            .map { JSONMember($0.key, $0.value.without(anythingWith: text)) }))
+    case .array(let elements):
+      return JSONValue(.array(elements.filter(isClean).map { $0.without(anythingWith: text) }))
+    default: return self
+    }
   }
 }

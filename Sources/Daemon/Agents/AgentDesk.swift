@@ -78,7 +78,9 @@ final class AgentDesk {
   func endRegistering(_ route: String) { registering.remove(route) }
 
   /// - Parameter skew: seconds by which the server's clock is ahead of ours.
-  func refusal(_ answer: EndpointAnswer, step: String, _ known: Case, shown: [Secret]) -> (AgentRefusal, Problem) {
+  func refusal(
+    _ answer: EndpointAnswer, step: AgentEndpoint.Action, _ known: Case, shown: [Secret]
+  ) -> (AgentRefusal, Problem) {
     var skew = ClockSkew()
     _ = skew.observe(date: answer.date.span, now: now)
     let secrets = Array(known.office.route.secrets.values) + shown
@@ -88,12 +90,12 @@ final class AgentDesk {
     return (refusal, problem)
   }
 
-  func failed(_ problem: Problem, step: String, _ route: String) {
-    crew.log.say(.warning, "handshake failed", ("route", route), ("step", step), ("reason", problem.detail))
+  func failed(_ problem: Problem, step: AgentEndpoint.Action, _ route: String) {
+    crew.log.say(.warning, "handshake failed", ("route", route), ("step", step.rawValue), ("reason", problem.detail))
   }
 
-  func done(_ step: String, _ known: Case, subject: String? = nil) {
-    crew.log.say(.info, "handshake", ("route", known.route), ("step", step), ("subject", subject ?? "-"))
+  func done(_ step: AgentEndpoint.Action, _ known: Case, subject: String? = nil) {
+    crew.log.say(.info, "handshake", ("route", known.route), ("step", step.rawValue), ("subject", subject ?? "-"))
   }
 
   // MARK: Sessions
@@ -107,18 +109,27 @@ final class AgentDesk {
     session: String, _ known: Case, subject: String, caller: UInt32, redirectURI: String, scopes: [String],
     state: Secret
   ) throws(Problem) {
-    try add(
-      session,
-      PendingLogin(
-        route: known.route, subject: subject, caller: caller, redirectURI: redirectURI, returnTo: nil,
-        scope: scopes.joined(separator: " "), verifier: state, identity: known.office.identity,
-        expires: now + AgentDesk.sessionLifetime))
+    let pending = PendingLogin(
+      route: known.route, subject: subject, caller: caller, redirectURI: redirectURI, returnTo: nil,
+      scope: scopes.joined(separator: " "), verifier: state, identity: known.office.identity,
+      expires: now + AgentDesk.sessionLifetime)
+    // Of two who were given the same one, the second would get the first one's token.
+    guard try add(session, pending, isTakenBack: false) else {
+      throw Problem(
+        .authorizationFailed, "\(known.agent.service.authority) began a session under the name of an earlier one.",
+        hint: "chatelaine ath authorize \(known.route)", route: known.route)
+    }
   }
 
-  /// - Parameter pending: what `take` gave, when the server has not seen it.
-  func add(_ session: String, _ pending: PendingLogin) throws(Problem) {
+  /// - Parameter pending: what `take` gave, when the server has not used it up.
+  func takeBack(_ session: String, _ pending: PendingLogin) throws(Problem) {
+    _ = try add(session, pending, isTakenBack: true)
+  }
+
+  private func add(_ session: String, _ pending: PendingLogin, isTakenBack: Bool) throws(Problem) -> Bool {
     do throws(VaultError) {
-      try vault.addState(hash: AgentDesk.digest(session, pending.route), pending, now: now)
+      return try vault.addState(
+        hash: AgentDesk.digest(session, pending.route), pending, isTakenBack: isTakenBack, now: now)
     } catch {
       if error.code == .tooMany {
         throw Problem(

@@ -40,6 +40,8 @@ extension Keeper {
     let known = try agents.find(route)
     do throws(Problem) {
       if let subject = caller.subject { try TokenKey.check(subject: subject) }
+      // Before a session is used up. A token that is revoked goes even so.
+      if action != .identity, action != .revoke { try known.office.route.checkHeaders() }
       switch action {
       case .identity:
         _ = try known.agent.signingKey(route: route)
@@ -51,7 +53,7 @@ extension Keeper {
       case .revoke: return try await revoke(known, caller)
       }
     } catch {
-      agents.failed(error, step: action.rawValue, route)
+      agents.failed(error, step: action, route)
       throw error
     }
   }
@@ -67,12 +69,12 @@ extension Keeper {
     let path = AgentDiscovery.path(agent.identity.mode)
     let answer: EndpointAnswer
     do throws(Problem) {
-      answer = try await send("discover", "GET", path, Keeper.noBody, known)
-      guard answer.status == 200 else { throw agents.refusal(answer, step: "discover", known, shown: []).1 }
+      answer = try await send(.discover, "GET", path, Keeper.noBody, known)
+      guard answer.status == 200 else { throw agents.refusal(answer, step: .discover, known, shown: []).1 }
     } catch {
       // What it said before still holds: it is down.
       guard error.code == .tokenUnavailable, !anew, let discovery = agent.discovery else { throw error }
-      agents.failed(error, step: "discover", known.route)
+      agents.failed(error, step: .discover, known.route)
       return Keeper.text(discovery.document)
     }
     let record: Secret
@@ -85,7 +87,7 @@ extension Keeper {
     _ = try agents.find(again: known)
     try agents.store(record, as: Handshake.discoveryName(known.route), route: known.route)
     try await takeStored(known.route)
-    agents.done("discover", known)
+    agents.done(.discover, known)
     return Keeper.text(try agents.find(known.route).agent.discovery?.document)
   }
 
@@ -96,9 +98,9 @@ extension Keeper {
     try agents.beginRegistering(known.route)
     defer { agents.endRegistering(known.route) }
     let request = try Keeper.signed(known) { () throws(ES256Error) in try agent.registration(wish, fresh) }
-    let answer = try await send("register", "POST", "/ath/agents/register", request, known)
+    let answer = try await send(.register, "POST", "/ath/agents/register", request, known)
     guard [200, 201].contains(answer.status) else {
-      let (refusal, problem) = agents.refusal(answer, step: "register", known, shown: [])
+      let (refusal, problem) = agents.refusal(answer, step: .register, known, shown: [])
       guard answer.status == 409 else { throw problem }
       return try Keeper.existing(refusal, try agents.find(again: known), problem)
     }
@@ -112,7 +114,7 @@ extension Keeper {
     _ = try agents.find(again: known)
     try agents.store(record, as: Handshake.registrationName(known.route), route: known.route)
     try await takeStored(known.route)
-    agents.done("register", known)
+    agents.done(.register, known)
     return Keeper.text(try agents.find(known.route).agent.registration?.answer)
   }
 
@@ -125,8 +127,9 @@ extension Keeper {
       return text(registration.answer)
     }
     var problem = problem
+    let code = refusal.code.map { " (\($0))" } ?? ""
     problem.detail =
-      "\(known.agent.service.authority) has a registration of this agent already, and its client secret is not in this store."
+      "\(known.agent.service.authority) has a registration of this agent already\(code), whose client secret is not in this store."
     problem.hint = "restore the store that has it, or have the operator remove the registration and register again"
     throw problem
   }
@@ -145,9 +148,9 @@ extension Keeper {
       try agent.authorization(
         wish, client: client, provider: provider, redirectURI: redirectURI, state: state, fresh)
     }
-    let answer = try await send("authorize", "POST", "/ath/authorize", request, known)
+    let answer = try await send(.authorize, "POST", "/ath/authorize", request, known)
     guard [200, 201].contains(answer.status) else {
-      throw agents.refusal(answer, step: "authorize", known, shown: [client.clientSecret, state]).1
+      throw agents.refusal(answer, step: .authorize, known, shown: [client.clientSecret, state]).1
     }
     let begun: AgentSession
     do throws(AgentMalformation) {
@@ -159,7 +162,7 @@ extension Keeper {
     try agents.add(
       session: begun.session, now, subject: caller.named, caller: caller.uid, redirectURI: redirectURI,
       scopes: wish.scopes, state: state)
-    agents.done("authorize", known, subject: caller.named)
+    agents.done(.authorize, known, subject: caller.named)
     return begun.json
   }
 
@@ -175,12 +178,16 @@ extension Keeper {
       try agent.exchange(code: wish.code, session: wish.session, client: client, fresh)
     }
     // A session that the server has not seen is still good.
-    let answer = try await send("exchange", "POST", Agent.tokenPath, request, known) { () throws(Problem) in
-      try self.agents.add(wish.session, pending)
+    let answer = try await send(.exchange, "POST", Agent.tokenPath, request, known) { () throws(Problem) in
+      try self.agents.takeBack(wish.session, pending)
     }
     let now = try agents.find(again: known)
     let shown = [client.clientSecret, wish.code, pending.verifier]
-    guard answer.status == 200 else { throw agents.refusal(answer, step: "exchange", now, shown: shown).1 }
+    guard answer.status == 200 else {
+      // These say that nothing was done. Behind any other the session may be used up, so that to try again is no use.
+      if [429, 503].contains(answer.status) { try agents.takeBack(wish.session, pending) }
+      throw agents.refusal(answer, step: .exchange, now, shown: shown).1
+    }
     let grant: AgentGrant
     do throws(AgentMalformation) {
       grant = try AgentGrant(answer.body.span, asked: pending.scope ?? "", agent: now.agent, route: known.route)
@@ -193,7 +200,7 @@ extension Keeper {
       completed, TokenKey(route: known.route, subject: pending.subject), shown: shown)
     {
     case .granted:
-      agents.done("exchange", known, subject: pending.subject)
+      agents.done(.exchange, known, subject: pending.subject)
       return grant.answer(subject: pending.subject)
     case .refused, .unavailable, .malformed:
       throw Problem(
@@ -212,18 +219,18 @@ extension Keeper {
     do throws(Problem) {
       let client = try known.agent.registered(route: known.route)
       let request = known.agent.revocation(of: token, client: client)
-      let answer = try await send("revoke", "POST", "/ath/revoke", request, known)
+      let answer = try await send(.revoke, "POST", "/ath/revoke", request, known)
       if !(200..<300).contains(answer.status) {
-        failure = agents.refusal(answer, step: "revoke", known, shown: [client.clientSecret, token]).1
+        failure = agents.refusal(answer, step: .revoke, known, shown: [client.clientSecret, token]).1
       }
     } catch {
       failure = error
     }
     try agents.drop(key)
     if let failure {
-      agents.failed(failure, step: "revoke", known.route)
+      agents.failed(failure, step: .revoke, known.route)
     } else {
-      agents.done("revoke", known, subject: key.subject)
+      agents.done(.revoke, known, subject: key.subject)
     }
     var text = Buffer()
     text.appendObjectStart()
@@ -244,17 +251,21 @@ extension Keeper {
   /// Makes one call.
   /// - Parameter unsent: called when the server has certainly not seen it.
   private func send(
-    _ step: String, _ method: StaticString, _ path: String, _ body: Secret, _ known: AgentDesk.Case,
+    _ step: AgentEndpoint.Action, _ method: StaticString, _ path: String, _ body: Secret, _ known: AgentDesk.Case,
     unsent: (() throws(Problem) -> Void)? = nil
   ) async throws(Problem) -> EndpointAnswer {
+    try known.office.route.checkHeaders()
     let result = await ask(known.office.agentRequest(known.agent, method, path, body: body.span))
     do throws(EndpointFailure) {
       return try result.get()
     } catch {
       if !error.wasSent { try unsent?() }
+      // A session is used up by whatever was sent: to try again is no use then.
+      let isOver = step == .exchange && error.wasSent
       throw Problem(
-        .tokenUnavailable, "\(known.agent.service.authority) gave no answer to \(step): \(error.reason).",
-        route: known.route)
+        isOver ? .authorizationFailed : .tokenUnavailable,
+        "\(known.agent.service.authority) gave no answer to \(step.rawValue): \(error.reason).",
+        hint: isOver ? "chatelaine ath authorize \(known.route)" : "chatelaine check --connect", route: known.route)
     }
   }
 

@@ -72,18 +72,18 @@ extension Verb {
   ) { invocation, console throws(CommandError) in
     let (route, answer) = try step("discover", invocation)
     if invocation.isJSON { return console.show(answer) }
-    if let base = answer["api_base"]?.string {
+    if answer["api_base"] != nil {
       console.table([
-        ["service", answer["app_id"]?.string ?? "-"], ["name", answer["name"]?.string ?? "-"], ["calls go to", base],
+        ["service", said(answer["app_id"])], ["name", said(answer["name"])], ["calls go to", said(answer["api_base"])],
         ["scopes", words(answer["auth"]?["scopes_supported"])],
       ])
     } else {
-      console.show("gateway \(answer["gateway_id"]?.string ?? "-")")
+      console.show("gateway \(said(answer["gateway_id"]))")
       console.table(
         [["PROVIDER", "NAME", "SCOPES", "APPROVAL"]]
           + (answer["supported_providers"]?.array ?? []).map { provider in
             [
-              provider["provider_id"]?.string ?? "-", provider["display_name"]?.string ?? "-",
+              said(provider["provider_id"]), said(provider["display_name"]),
               words(provider["available_scopes"]),
               provider["agent_approval_required"]?.bool == true ? "required" : "-",
             ]
@@ -128,12 +128,12 @@ extension Verb {
     }
     let (_, answer) = try step("register", invocation, body)
     if invocation.isJSON { return console.show(answer) }
-    let status = answer["agent_status"]?.string ?? "-"
-    console.show("\(name) is registered as \(answer["client_id"]?.string ?? "-"): \(status)")
+    let status = said(answer["agent_status"])
+    console.show("\(name) is registered as \(said(answer["client_id"])): \(status)")
     for provider in answer["approved_providers"]?.array ?? [] {
-      var line = "  \(provider["provider_id"]?.string ?? "-"): approved \(words(provider["approved_scopes"]))"
+      var line = "  \(said(provider["provider_id"])): approved \(words(provider["approved_scopes"]))"
       if provider["denied_scopes"]?.array?.isEmpty == false { line += ", denied \(words(provider["denied_scopes"]))" }
-      if let reason = provider["denial_reason"]?.string { line += " (\(reason))" }
+      if provider["denial_reason"]?.string != nil { line += " (\(said(provider["denial_reason"])))" }
       console.show(line)
     }
     switch status {
@@ -165,8 +165,9 @@ extension Verb {
     let (route, answer) = try step("authorize", invocation, body)
     if invocation.isJSON { return console.show(answer) }
     console.show("Agree here:\n\n  \(answer["authorization_url"]?.string ?? "-")\n")
-    var command = "chatelaine ath exchange \(route.name) --session \(answer["ath_session_id"]?.string ?? "-")"
-    if let subject = invocation.options["--subject"] { command += " --subject \(subject)" }
+    var command =
+      "chatelaine ath exchange \(route.name) --session \(shellWord(answer["ath_session_id"]?.string ?? "-"))"
+    if let subject = invocation.options["--subject"] { command += " --subject \(shellWord(subject))" }
     console.tell("next, with the address that the browser ends at: \(command)")
   }
 
@@ -192,7 +193,7 @@ extension Verb {
     }
     let (route, answer) = try step("exchange", invocation, body)
     if invocation.isJSON { return console.show(answer) }
-    var line = "\(answer["subject"]?.string ?? "-") of \(route.name): allowed \(words(answer["effective_scopes"]))"
+    var line = "\(said(answer["subject"])) of \(route.name): allowed \(words(answer["effective_scopes"]))"
     if let seconds = answer["expires_in"]?.int { line += ", for \(duration(seconds))" }
     console.show(line)
   }
@@ -203,7 +204,7 @@ extension Verb {
     details: "The token here goes whatever the server answers; exit status 69 tells that it was not told, or said no."
   ) { invocation, console throws(CommandError) in
     let (route, answer) = try step("revoke", invocation)
-    let who = "\(answer["subject"]?.string ?? "-") of \(route.name)"
+    let who = "\(said(answer["subject"])) of \(route.name)"
     guard answer["revoked"]?.bool == true else {
       if invocation.isJSON {
         console.show(answer)
@@ -299,32 +300,6 @@ extension Verb {
     body.appendArrayStart()
     for word in words.split(whereSeparator: { $0 == " " || $0 == "," }) { body.appendJSON(String(word)) }
     body.appendArrayEnd()
-  }
-
-  /// What `status` tells of agents: a line for each session, or one for an agent without.
-  static func showAgents(_ routes: [JSONValue], _ console: Console) {
-    var rows = [["AGENT", "REGISTERED", "SUBJECT", "STATE", "ASKED", "APPROVED", "EFFECTIVE"]]
-    for route in routes {
-      guard let agent = route["agent"] else { continue }
-      let registered =
-        agent["registration"]?["agent_status"]?.string ?? (agent["has_key"]?.bool == true ? "no" : "no key")
-      let start = [route["name"]?.string ?? "-", registered]
-      let sessions = agent["sessions"]?.array ?? []
-      if sessions.isEmpty { rows.append(start + ["-", "-", "-", "-", "-"]) }
-      for session in sessions {
-        rows.append(
-          start + [session["subject"]?.string ?? "-", session["state"]?.string ?? "-"]
-            + ["asked", "approved", "effective"].map { words(session[$0]) })
-      }
-    }
-    guard rows.count > 1 else { return }
-    console.show()
-    console.table(rows)
-  }
-
-  private static func words(_ value: JSONValue?) -> String {
-    let words = value?.array?.compactMap(\.string) ?? []
-    return words.isEmpty ? "-" : words.joined(separator: " ")
   }
 
   /// A step's place in the admin API.

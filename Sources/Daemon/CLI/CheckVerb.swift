@@ -33,9 +33,9 @@ extension Verb {
       let tried = routes.filter { failures[$0.name] == nil }.map(\.name)
       failures.merge(try Connectivity.check(tried, deployment)) { first, _ in first }
       let asking = deployment.snapshot.routes.filter { route in
+        // Sessions are their users': that nobody is logged in is no mistake.
         route.connector.oauth == nil && route.connector.handshake == nil && route.connector.token != nil
-          && failures[route.name] == nil
-          && isComplete(route.name, setup, stored)
+          && failures[route.name] == nil && isComplete(route.name, setup, stored)
       }
       failures.merge(try tokenFailures(asking.map(\.name), deployment, access)) { first, _ in first }
     }
@@ -49,7 +49,11 @@ extension Verb {
         if !missing.isEmpty { state = "needs " + missing.joined(separator: ", ") }
         if let failure = failures[route.name] { state = failure }
         console.show("  \(route.name): \(route.upstream): \(state)")
-        for name in missing { console.tell("missing: chatelaine secret set \(name)") }
+        let isAgent = setup.catalog[route.connector]?.handshake != nil
+        for name in missing {
+          let isKey = isAgent && name == route.secrets[AgentIdentity.keyName]
+          console.tell("missing: chatelaine \(isKey ? "ath keygen \(route.name)" : "secret set \(name)")")
+        }
       }
     }
     guard let failed = routes.first(where: { failures[$0.name] != nil }) else { return }

@@ -118,6 +118,9 @@ extension Route {
     settings.retries = configured.retries
     settings.returnTo = configured.returnTo
     settings.missingSecrets = configured.requiredSecretNames.filter { stored[$0] == nil }
+    for header in configured.headers {
+      if case .secret(let name) = header.value, stored[name] == nil { settings.missingHeaders.append(name) }
+    }
     settings.headers = configured.headers.compactMap { header in
       switch header.value {
       case .literal(let text): Header(name: header.name, value: .literal(Array(text.utf8)))
@@ -128,6 +131,7 @@ extension Route {
     if connector.handshake == .ath {
       let agent = Agent(
         try AgentIdentity(configured.options, of: connector), service: upstream, name: configured.name,
+        keyName: configured.secrets[AgentIdentity.keyName],
         key: configured.secrets[AgentIdentity.keyName].flatMap { stored[$0] },
         registration: stored[Handshake.registrationName(configured.name)],
         discovery: stored[Handshake.discoveryName(configured.name)])

@@ -127,19 +127,22 @@ struct TokenOffice: Sendable {
     request(
       to: Place(agent.service, tls), method: "\(method)", target: Array((agent.service.basePath + path).utf8).span,
       contentType: body.isEmpty ? nil : "application/json", body: body,
-      isToUpstream: agent.service.authority == route.upstream.authority
-    ) { route.appendHeaders(to: &$0) }
+      isToUpstream: agent.service.authority == route.upstream.authority, replaces: { route.setsHeader($0) }
+    ) { route.appendHeaders(to: &$0, except: "content-type") }
   }
 
   private func request(
     to place: Place, method: String, target: Span<UInt8>, contentType: String?, body: Span<UInt8>, isToUpstream: Bool,
-    headers: (inout Buffer) -> Void
+    replaces: (StaticString) -> Bool = { _ in false }, headers: (inout Buffer) -> Void
   ) -> EndpointRequest {
     var bytes = Buffer()
     bytes.append("\(method) ")
     bytes.append(target)
-    bytes.append(" HTTP/1.1\r\nHost: \(place.authority)\r\nConnection: close\r\nAccept: application/json\r\n")
-    bytes.append("User-Agent: chatelaine\r\n")
+    bytes.append(" HTTP/1.1\r\nHost: \(place.authority)\r\nConnection: close\r\n")
+    let own: [(StaticString, StaticString)] = [("Accept", "application/json"), ("User-Agent", "chatelaine")]
+    for (name, value) in own where !replaces(name) {
+      bytes.append("\(name): \(value)\r\n")
+    }
     headers(&bytes)
     if let contentType { bytes.append("Content-Type: \(contentType)\r\n") }
     if !body.isEmpty || method != "GET" { bytes.append("Content-Length: \(body.count)\r\n") }

@@ -55,6 +55,7 @@ class AthServer(Rules):
     def __init__(self, providers, base=""):
         super().__init__(providers, base)
         self.heard, self.refusals = [], []
+        self.canaries = []  # further secrets, such as an agent's key
         self.lock = threading.RLock()
         self._forced, self._lost = {}, {}
         self._mute, self._speaks = set(), threading.Event()
@@ -140,7 +141,8 @@ class AthServer(Rules):
 
     def every_secret(self):
         return [*(each.client_secret for each in self.registrations), *(each.access for each in self.tokens),
-                *(each.code for each in self.sessions if each.code), *([self.user_token] if self.user_token else [])]
+                *(each.code for each in self.sessions if each.code), *(each.state for each in self.sessions),
+                *([self.user_token] if self.user_token else []), *self.canaries]
 
     # Deciding.
 
@@ -221,9 +223,9 @@ class NativeService(AthServer):
         return (self.api_origin or self.url) + self.api_path
 
     @contextlib.contextmanager
-    def api_elsewhere(self, context=None, name="127.0.0.1"):
-        """The API is at another port, and no more below its own URL."""
-        upstream = Upstream(context, name="localhost" if context else name)
+    def api_elsewhere(self, context=None, name=None):
+        """The API is at another port, perhaps by another name, and no more below its own URL."""
+        upstream = Upstream(context, name=name or ("localhost" if context else "127.0.0.1"))
         self.api_origin = upstream.origin
         try:
             with upstream.answering(lambda exchange: self(exchange, elsewhere=True)):

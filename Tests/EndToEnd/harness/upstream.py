@@ -223,12 +223,16 @@ class Upstream:
         self._lock = threading.Lock()
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self.listener = socket.create_server((address, 0), family=family, backlog=backlog)
-        self.port = self.listener.getsockname()[1]
+        self.listening_at = self.listener.getsockname()[:2]
+        self.port = self.listening_at[1]
         self.authority = f"{name}:{self.port}"
         self.origin = f"{'http' if context is None else 'https'}://{self.authority}"
         if context is not None:
             context.sni_callback = self._name_asked
         self._names = threading.local()
+        self._listen()
+
+    def _listen(self):
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
@@ -301,6 +305,17 @@ class Upstream:
                 self.script = echo
         if seen.failures:
             raise seen.failures[0]
+
+    @contextlib.contextmanager
+    def away(self):
+        """Nobody listens: connections are refused, until this is over."""
+        self.close()
+        self._thread.join(DEADLINE)
+        try:
+            yield
+        finally:
+            self.listener = socket.create_server(self.listening_at, family=self.listener.family, backlog=128)
+            self._listen()
 
     def drop_idle(self):
         """Closes every connection there is, so that the next request has to make a new one."""

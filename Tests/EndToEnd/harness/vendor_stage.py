@@ -80,10 +80,10 @@ class VendorStage:
         return b"\n".join((*self.texts, self.house.log().encode(), stored))
 
 
-def fill_in(routes, upstream):
+def fill_in(routes, upstream, base=""):
     """Routes with what all of them have: the upstream, and the endpoints' URLs where options want them."""
     for route in routes.values():
-        route.setdefault("upstream", upstream.origin)
+        route.setdefault("upstream", upstream.origin + base)
         if route["connector"].startswith("oauth2"):
             options = route.setdefault("options", {})
             options.setdefault("token_url", upstream.origin + "/oauth/token")
