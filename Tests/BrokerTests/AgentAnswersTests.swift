@@ -39,6 +39,7 @@ import Testing
     ("ath_session_id", #"{"authorization_url":"https://a/"}"#),
     ("ath_session_id", #"{"authorization_url":"https://a/","ath_session_id":""}"#),
     ("ath_session_id", #"{"authorization_url":"https://a/","ath_session_id":7}"#),
+    ("ath_session_id", #"{"authorization_url":"https://a/","ath_session_id":"s\u001b[2J"}"#),
     (
       "ath_session_id",
       "{\"authorization_url\":\"https://a/\",\"ath_session_id\":\"\(String(repeating: "s", count: 1025))\"}"

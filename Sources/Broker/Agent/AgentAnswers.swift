@@ -13,7 +13,9 @@ public struct AgentSession: Sendable {
     guard let url = root["authorization_url"]?.string, ["https://", "http://"].contains(where: url.hasPrefix),
       url.utf8.count <= 8192, url.utf8.allSatisfy({ 0x21...0x7E ~= $0 })
     else { throw AgentMalformation("its \"authorization_url\" is no address of the web") }
-    guard let session = root["ath_session_id"]?.string, (1...1024).contains(session.utf8.count) else {
+    guard let session = root["ath_session_id"]?.string, (1...1024).contains(session.utf8.count),
+      session.utf8.allSatisfy({ 0x20...0x7E ~= $0 })
+    else {
       throw AgentMalformation("it has no \"ath_session_id\"")
     }
     self.url = url

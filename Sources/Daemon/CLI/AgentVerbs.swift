@@ -323,7 +323,7 @@ private struct AgentReturn {
   init(_ typed: String) throws(CommandError) {
     let line = typed.split(whereSeparator: \.isWhitespace).first.map(String.init) ?? ""
     guard let mark = line.firstIndex(of: "?") else {
-      guard !line.isEmpty else { throw AgentReturn.nothing }
+      guard !line.isEmpty, !line.contains("://") else { throw AgentReturn.nothing }
       code = line
       return
     }

@@ -55,7 +55,10 @@ extension Keeper {
 
   private func office(_ route: String) throws(Problem) -> TokenOffice {
     if route.isEmpty { throw .stateUnknown(route) }
-    guard let office = desk.office(of: route), office.route.connector.oauth != nil else { throw .noLogins(route) }
+    let office = desk.office(of: route)
+    guard let office, office.route.connector.oauth != nil else {
+      throw .noLogins(route, isAgent: office?.route.agent != nil)
+    }
     return office
   }
 

@@ -76,7 +76,7 @@ final class LoginDesk {
   /// - Returns: JSON: `{"authorization_url", "state", "expires_in"}`.
   func authorize(_ office: TokenOffice, _ wish: Wish, caller: UInt32) throws(Problem) -> [UInt8] {
     let route = office.route
-    guard let recipe = route.connector.oauth else { throw .noLogins(route.name) }
+    guard let recipe = route.connector.oauth else { throw .noLogins(route.name, isAgent: route.agent != nil) }
     if let missing = route.missingSecrets.first { throw .secretMissing(missing, route: route) }
     try TokenKey.check(subject: wish.subject)
     if let returnTo = wish.returnTo, !route.mayReturn(to: returnTo) {

@@ -78,9 +78,9 @@ extension Problem {
       hint: "chatelaine login \(route.isEmpty ? "ROUTE" : route)", route: route.isEmpty ? nil : route)
   }
 
-  static func noLogins(_ route: String) -> Problem {
+  static func noLogins(_ route: String, isAgent: Bool = false) -> Problem {
     Problem(
       .unknownRoute, "Nobody logs in to route \(route): its connector has no \"oauth\".",
-      hint: "chatelaine status lists the routes", route: route)
+      hint: isAgent ? "chatelaine ath authorize \(route)" : "chatelaine status lists the routes", route: route)
   }
 }
