@@ -30,7 +30,7 @@ public final class Route: Sendable {
   /// Of a route with the Agent Trust Handshake. What its own calls need is here: `upstream` is for requests alone.
   public let agent: Agent?
   /// Why no request can be sent yet, where that is so.
-  let obstacle: Problem?
+  public let obstacle: Problem?
 
   /// A header of the route whose stored value cannot be sent; every request is refused until it can.
   private let unsendable: String?
@@ -194,6 +194,13 @@ public final class Route: Sendable {
   /// Appends the route's own headers, as every request has them, but for one whose name is `except`.
   public func appendHeaders(to buffer: inout Buffer, except: StaticString) {
     for header in headers where !header.name.span.equalsIgnoringCase(except) { header.append(to: &buffer) }
+  }
+
+  /// What no other may learn of its headers.
+  public var secretHeaders: [Secret] {
+    headers.compactMap { header in
+      if case .secret(let secret) = header.value { secret } else { nil }
+    }
   }
 
   public func setsHeader(_ name: StaticString) -> Bool {

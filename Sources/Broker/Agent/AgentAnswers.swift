@@ -16,7 +16,7 @@ public struct AgentSession: Sendable {
     guard let session = root["ath_session_id"]?.string, (1...1024).contains(session.utf8.count),
       session.utf8.allSatisfy({ 0x20...0x7E ~= $0 })
     else {
-      throw AgentMalformation("it has no \"ath_session_id\"")
+      throw AgentMalformation("it has no \"ath_session_id\" of ASCII characters")
     }
     self.url = url
     self.session = session
@@ -55,13 +55,13 @@ public struct AgentGrant: Sendable {
     text.appendJSON(
       JSONValue(.object((root.without("asked").members ?? []) + [JSONMember("asked", JSONValue(.array(scopes)))])))
     body = Secret(copying: text.span)
-    // Whom it is for we say ourselves.
-    var told = root.without("subject")
-    for name in ["access_token", "refresh_token", "id_token"] {
-      guard let text = root[name]?.string else { continue }
-      told = told.without(name).without(anythingWith: text)
-    }
-    self.told = told
+    // What the protocol has, and nothing else that a server may have put there.
+    told = JSONValue(
+      .object(
+        (root.only("token_type", "expires_in", "effective_scopes", "provider_id", "agent_id").members ?? [])
+          + (root["scope_intersection"].map {
+            [JSONMember("scope_intersection", $0.only("agent_approved", "user_consented", "effective"))]
+          } ?? [])))
   }
 
   public func answer(subject: String) -> [UInt8] {

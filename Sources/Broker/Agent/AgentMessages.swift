@@ -70,6 +70,16 @@ extension AgentIdentity {
 
 /// The bodies of the handshake's requests.
 extension Agent {
+  /// What of a request's body the server's words must not repeat. Of an attestation each part is hidden by itself.
+  public static func secrets(in body: Span<UInt8>) -> [Secret] {
+    guard let root = try? JSONReader.parse(body) else { return [] }
+    let attestation = root["agent_attestation"]?.string ?? ""
+    let texts =
+      ["client_secret", "code", "state", "token"].compactMap { root[$0]?.string }
+      + attestation.split(separator: ".").map(String.init)
+    return texts.map { Secret(copying: Array($0.utf8).span) }
+  }
+
   /// What one request needs beside what the agent knows.
   public struct Fresh: Sendable {
     public var key: ES256Key

@@ -1,4 +1,4 @@
-internal import Bytes
+public import Bytes
 public import Connector
 public import Crypto
 public import JSON
@@ -34,25 +34,97 @@ public struct AgentRegistration: Sendable {
     _ answer: Span<UInt8>, to request: AgentWish.Registration, of identity: AgentIdentity, at service: String
   ) throws(AgentMalformation) -> Secret {
     let root = try AgentMalformation.object(answer)
-    for name in ["client_id", "client_secret"] {
-      guard let text = root[name]?.string, (1...4096).contains(text.utf8.count) else {
-        throw AgentMalformation("it has no \"\(name)\"")
-      }
-    }
     guard let status = root["agent_status"]?.string, ["approved", "pending", "denied"].contains(status) else {
       throw AgentMalformation("its \"agent_status\" is none of approved, pending and denied")
     }
+    for name in ["client_id", "client_secret"] {
+      guard let text = root[name]?.string, (1...4096).contains(text.utf8.count) else {
+        throw AgentMalformation("it has no \"\(name)\", and says that the agent is \(status)")
+      }
+    }
+    let told = told(root)
+    // Whatever is said beside it, the secret must not be lost: the server has it just once.
+    let fits = text(told).count <= mostTold
+    return record(
+      fits ? told : told.without("approved_providers"), secret: root["client_secret"]?.string ?? "", of: identity,
+      at: service
+    ) { request.append(to: &$0) }
+  }
+
+  /// What is stored when the server has been asked how the registration stands.
+  public func updated(by answer: Span<UInt8>, of identity: AgentIdentity, at service: String) -> Secret? {
+    guard let root = try? AgentMalformation.object(answer), root["client_id"]?.string ?? clientID == clientID,
+      let status = root["agent_status"]?.string, ["approved", "pending", "denied"].contains(status)
+    else { return nil }
+    let new = AgentRegistration.told(root).without("client_id").members ?? []
+    let kept = (self.answer.members ?? []).filter { old in !new.contains { $0.key == old.key } }
+    let told = JSONValue(.object(kept + new))
+    guard AgentRegistration.text(told).count <= AgentRegistration.mostTold else { return nil }
+    return AgentRegistration.record(told, secret: String(clientSecret.span), of: identity, at: service) { text in
+      for member in request.members ?? [] {
+        text.appendKey(member.key)
+        text.appendJSON(member.value)
+      }
+    }
+  }
+
+  /// The client's id as one segment of a path.
+  public var pathSegment: String {
+    var text = Buffer()
+    text.appendPercentEncoded(Array(clientID.utf8).span, keeping: .unreserved)
+    return String(text.span)
+  }
+
+  /// Appends a header field with the client's own credentials (RFC 7617).
+  public func appendAuthorization(to buffer: inout Buffer) {
+    var pair = Buffer()
+    pair.append(clientID)
+    pair.append(":")
+    pair.append(clientSecret.span)
+    buffer.append("Authorization: Basic ")
+    buffer.appendBase64(pair.span)
+    buffer.append("\r\n")
+  }
+
+  /// Whether this is what was asked for then.
+  public func isFor(_ request: AgentWish.Registration) -> Bool {
+    var text = Buffer()
+    text.appendObjectStart()
+    request.append(to: &text)
+    text.appendObjectEnd()
+    return Array(text.span) == AgentRegistration.text(self.request)
+  }
+
+  /// Bytes of an answer that are kept beside the secret and the request, which are bounded before.
+  private static let mostTold = 32 << 10
+
+  /// What may be told of an answer: what the protocol has, and nothing else that a server may have put there.
+  private static func told(_ root: JSONValue) -> JSONValue {
+    root.only("client_id", "agent_status", "approved_providers", "approval_expires").mapped("approved_providers") {
+      $0.only("provider_id", "approved_scopes", "denied_scopes", "denial_reason")
+    }
+  }
+
+  private static func text(_ value: JSONValue) -> [UInt8] {
+    var text = Buffer()
+    text.appendJSON(value)
+    return Array(text.span)
+  }
+
+  private static func record(
+    _ told: JSONValue, secret: String, of identity: AgentIdentity, at service: String, request: (inout Buffer) -> Void
+  ) -> Secret {
     var record = Buffer()
     record.appendObjectStart()
     record.appendMember("service", service)
     record.appendMember("agent_id", identity.agentID)
-    record.appendMember("client_secret", root["client_secret"]?.string ?? "")
+    record.appendMember("client_secret", secret)
     record.appendKey("request")
     record.appendObjectStart()
-    request.append(to: &record)
+    request(&record)
     record.appendObjectEnd()
     record.appendKey("answer")
-    record.appendJSON(root.without("client_secret").without(anythingWith: root["client_secret"]?.string ?? ""))
+    record.appendJSON(told)
     record.appendObjectEnd()
     return Secret(copying: record.span)
   }
@@ -101,6 +173,7 @@ public struct AgentDiscovery: Sendable {
     record.appendKey("document")
     record.appendJSON(root)
     record.appendObjectEnd()
+    guard record.count <= 64 << 10 else { throw AgentMalformation("it is larger than what is kept of one") }
     return Secret(copying: record.span)
   }
 }
@@ -129,20 +202,18 @@ extension JSONValue {
     return JSONValue(.object(members.filter { $0.key != name }))
   }
 
-  /// The value without a member or an element, at any depth, in whose text this stands. Less than eight bytes stand in
-  /// anything, and are no secret.
-  func without(anythingWith text: String) -> JSONValue {
-    guard text.utf8.count >= 8 else { return self }
-    func isClean(_ value: JSONValue) -> Bool { value.string?.contains(text) != true }
-    switch kind {
-    case .object(let members):
-      return JSONValue(
-        .object(
-          members.filter { !$0.key.contains(text) && isClean($0.value) }
-            .map { JSONMember($0.key, $0.value.without(anythingWith: text)) }))
-    case .array(let elements):
-      return JSONValue(.array(elements.filter(isClean).map { $0.without(anythingWith: text) }))
-    default: return self
-    }
+  /// The object with these members alone, as far as they are there.
+  func only(_ names: String...) -> JSONValue {
+    JSONValue(.object((members ?? []).filter { names.contains($0.key) }))
+  }
+
+  /// The object with each element of one member, an array, changed.
+  func mapped(_ name: String, _ change: (JSONValue) -> JSONValue) -> JSONValue {
+    JSONValue(
+      .object(
+        (members ?? []).map { member in
+          guard member.key == name else { return member }
+          return JSONMember(name, JSONValue(.array((member.value.array ?? []).map(change))))
+        }))
   }
 }

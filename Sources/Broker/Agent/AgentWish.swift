@@ -110,9 +110,10 @@ public enum AgentWish {
     let root: JSONValue
 
     init(_ body: Span<UInt8>, known: [String]) throws(Problem) {
-      let limits = JSONLimits(bytes: 64 << 10, depth: 8)
+      // Small enough that what is stored of a registration always fits.
+      let limits = JSONLimits(bytes: 16 << 10, depth: 8)
       guard let root = try? JSONReader.parse(body, limits: limits), let members = root.members else {
-        throw Members.wrong("the body is a JSON object of \(Members.list(known))")
+        throw Members.wrong("the body is a JSON object of \(Members.list(known)), of at most 16 KiB")
       }
       if let other = members.first(where: { !known.contains($0.key) }) {
         let meant = closest(to: other.key, among: known).map { "; did you mean \"\($0)\"?" } ?? ""

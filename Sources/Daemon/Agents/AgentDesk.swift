@@ -42,9 +42,12 @@ final class AgentDesk {
   }
 
   /// The same, after waiting: unless the route means another agent or another server by now.
-  func find(again known: Case) throws(Problem) -> Case {
+  /// - Parameter exactly: nor another provider, or client.
+  func find(again known: Case, exactly: Bool = false) throws(Problem) -> Case {
     let found = try find(known.route)
-    guard found.agent.service == known.agent.service, found.agent.identity.agentID == known.agent.identity.agentID
+    let isSame = !exactly || found.office.identity == known.office.identity
+    guard isSame, found.agent.service == known.agent.service,
+      found.agent.identity.agentID == known.agent.identity.agentID
     else {
       throw Problem(
         .authorizationFailed, "The route was pointed elsewhere meanwhile.", hint: "chatelaine status",
@@ -79,11 +82,12 @@ final class AgentDesk {
 
   /// - Parameter skew: seconds by which the server's clock is ahead of ours.
   func refusal(
-    _ answer: EndpointAnswer, step: AgentEndpoint.Action, _ known: Case, shown: [Secret]
+    _ answer: EndpointAnswer, step: AgentEndpoint.Action, _ known: Case, sent: Secret
   ) -> (AgentRefusal, Problem) {
     var skew = ClockSkew()
     _ = skew.observe(date: answer.date.span, now: now)
-    let secrets = Array(known.office.route.secrets.values) + shown
+    let secrets =
+      Array(known.office.route.secrets.values) + known.office.route.secretHeaders + Agent.secrets(in: sent.span)
     let refusal = AgentRefusal(status: answer.status, body: answer.body.span, hiding: secrets)
     let problem = refusal.problem(
       step: step, agent: known.agent, route: known.route, retryAfter: answer.retryAfter, skew: skew.seconds)
@@ -153,6 +157,7 @@ final class AgentDesk {
       throw .store(error, route: known.route)
     }
     let reason: String
+    var isMistake = true
     switch outcome {
     case .login(let login):
       if login.caller != caller {
@@ -162,10 +167,13 @@ final class AgentDesk {
       } else if let state = wish.state, state != login.verifier {
         reason = "state_mismatch"
       } else if login.identity != known.office.identity {
+        isMistake = false
         reason = "other_client"
       } else {
         return login
       }
+      // Whoever it was meant for still has it: a word too few in a request costs nobody their consent.
+      if isMistake { try takeBack(wish.session, login) }
     case .unknown, .otherRoute: reason = "unknown"
     case .expired: reason = "expired"
     case .used: reason = "used"
@@ -211,6 +219,8 @@ final class AgentDesk {
     text.appendMember("mode", agent.identity.mode.rawValue)
     text.appendMember("has_key", agent.key != nil)
     text.appendMember("discovered", agent.discovery != nil)
+    if let base = agent.discovery?.document["api_base"]?.string { text.appendMember("api_base", base) }
+    if let obstacle = tokens.office(of: route)?.route.obstacle { text.appendMember("obstacle", obstacle.detail) }
     if let registration = agent.registration {
       text.appendKey("registration")
       text.appendObjectStart()

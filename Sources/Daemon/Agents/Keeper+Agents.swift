@@ -70,7 +70,7 @@ extension Keeper {
     let answer: EndpointAnswer
     do throws(Problem) {
       answer = try await send(.discover, "GET", path, Keeper.noBody, known)
-      guard answer.status == 200 else { throw agents.refusal(answer, step: .discover, known, shown: []).1 }
+      guard answer.status == 200 else { throw agents.refusal(answer, step: .discover, known, sent: Keeper.noBody).1 }
     } catch {
       // What it said before still holds: it is down.
       guard error.code == .tokenUnavailable, !anew, let discovery = agent.discovery else { throw error }
@@ -84,10 +84,7 @@ extension Keeper {
     } catch {
       throw Keeper.malformed("discovery document", error, known)
     }
-    _ = try agents.find(again: known)
-    try agents.store(record, as: Handshake.discoveryName(known.route), route: known.route)
-    try await takeStored(known.route)
-    agents.done(.discover, known)
+    try await keep(record, as: Handshake.discoveryName(known.route), .discover, known)
     return Keeper.text(try agents.find(known.route).agent.discovery?.document)
   }
 
@@ -100,9 +97,9 @@ extension Keeper {
     let request = try Keeper.signed(known) { () throws(ES256Error) in try agent.registration(wish, fresh) }
     let answer = try await send(.register, "POST", "/ath/agents/register", request, known)
     guard [200, 201].contains(answer.status) else {
-      let (refusal, problem) = agents.refusal(answer, step: .register, known, shown: [])
+      let (refusal, problem) = agents.refusal(answer, step: .register, known, sent: request)
       guard answer.status == 409 else { throw problem }
-      return try Keeper.existing(refusal, try agents.find(again: known), problem)
+      return try await existing(refusal, wish, try agents.find(again: known), problem)
     }
     let record: Secret
     do throws(AgentMalformation) {
@@ -111,27 +108,59 @@ extension Keeper {
     } catch {
       throw Keeper.malformed("registration", error, known)
     }
-    _ = try agents.find(again: known)
-    try agents.store(record, as: Handshake.registrationName(known.route), route: known.route)
-    try await takeStored(known.route)
-    agents.done(.register, known)
+    try await keep(record, as: Handshake.registrationName(known.route), .register, known)
     return Keeper.text(try agents.find(known.route).agent.registration?.answer)
   }
 
-  /// The server knows the agent. That is fine if its secret is here.
-  private static func existing(
-    _ refusal: AgentRefusal, _ known: AgentDesk.Case, _ problem: Problem
-  ) throws(Problem) -> [UInt8] {
-    if let registration = known.agent.registration, refusal.clientID == nil || refusal.clientID == registration.clientID
-    {
-      return text(registration.answer)
-    }
+  /// The server knows the agent. That is fine if its secret is here, and nothing else was wanted.
+  private func existing(
+    _ refusal: AgentRefusal, _ wish: AgentWish.Registration, _ known: AgentDesk.Case, _ problem: Problem
+  ) async throws(Problem) -> [UInt8] {
     var problem = problem
     let code = refusal.code.map { " (\($0))" } ?? ""
-    problem.detail =
-      "\(known.agent.service.authority) has a registration of this agent already\(code), whose client secret is not in this store."
-    problem.hint = "restore the store that has it, or have the operator remove the registration and register again"
-    throw problem
+    let server = known.agent.service.authority
+    guard let registration = known.agent.registration,
+      refusal.clientID == nil || refusal.clientID == registration.clientID
+    else {
+      problem.detail =
+        "\(server) has a registration of this agent already\(code), whose client secret is not in this store."
+      problem.hint = "restore the store that has it, or have the operator remove the registration and register again"
+      throw problem
+    }
+    guard registration.isFor(wish) else {
+      problem.detail =
+        "\(server) has a registration of this agent already\(code), for other things than are asked for now."
+      problem.hint =
+        "ask for the same again, or have the operator remove the registration; chatelaine status shows what it is for"
+      throw problem
+    }
+    // How it stands may have changed. The protocol leaves open how a client shows who it is there: who will not say is believed
+    // to have said it before.
+    let path = "/ath/agents/\(registration.pathSegment)"
+    if let answer = try? await send(.register, "GET", path, Keeper.noBody, known, as: registration),
+      answer.status == 200,
+      let record = registration.updated(
+        by: answer.body.span, of: known.agent.identity, at: known.agent.service.url)
+    {
+      try await keep(record, as: Handshake.registrationName(known.route), .register, known)
+    }
+    return Keeper.text(try agents.find(known.route).agent.registration?.answer)
+  }
+
+  /// Stores what was said, and has the loops take it up.
+  private func keep(
+    _ record: Secret, as name: String, _ step: AgentEndpoint.Action, _ known: AgentDesk.Case
+  ) async throws(Problem) {
+    _ = try agents.find(again: known)
+    try agents.store(record, as: name, route: known.route)
+    do throws(DeploymentError) {
+      try await deployStored()
+    } catch {
+      throw Problem(
+        .storeLocked, "It is stored, but the routes cannot take it up: \(error.message).", hint: "chatelaine reload",
+        route: known.route)
+    }
+    agents.done(step, known)
   }
 
   private func authorize(
@@ -150,7 +179,7 @@ extension Keeper {
     }
     let answer = try await send(.authorize, "POST", "/ath/authorize", request, known)
     guard [200, 201].contains(answer.status) else {
-      throw agents.refusal(answer, step: .authorize, known, shown: [client.clientSecret, state]).1
+      throw agents.refusal(answer, step: .authorize, known, sent: request).1
     }
     let begun: AgentSession
     do throws(AgentMalformation) {
@@ -158,7 +187,7 @@ extension Keeper {
     } catch {
       throw Keeper.malformed("authorization", error, known)
     }
-    let now = try agents.find(again: known)
+    let now = try agents.find(again: known, exactly: true)
     try agents.add(
       session: begun.session, now, subject: caller.named, caller: caller.uid, redirectURI: redirectURI,
       scopes: wish.scopes, state: state)
@@ -181,12 +210,12 @@ extension Keeper {
     let answer = try await send(.exchange, "POST", Agent.tokenPath, request, known) { () throws(Problem) in
       try self.agents.takeBack(wish.session, pending)
     }
-    let now = try agents.find(again: known)
+    let now = try agents.find(again: known, exactly: true)
     let shown = [client.clientSecret, wish.code, pending.verifier]
     guard answer.status == 200 else {
       // These say that nothing was done. Behind any other the session may be used up, so that to try again is no use.
       if [429, 503].contains(answer.status) { try agents.takeBack(wish.session, pending) }
-      throw agents.refusal(answer, step: .exchange, now, shown: shown).1
+      throw agents.refusal(answer, step: .exchange, now, sent: request).1
     }
     let grant: AgentGrant
     do throws(AgentMalformation) {
@@ -209,24 +238,24 @@ extension Keeper {
     }
   }
 
-  /// The token here goes whatever the answer.
+  /// The token here goes whatever the answer, and before it: another that comes meanwhile stays.
   private func revoke(_ known: AgentDesk.Case, _ caller: AgentCaller) async throws(Problem) -> [UInt8] {
     let key = TokenKey(route: known.route, subject: caller.named)
     guard let token = try agents.accessToken(key) else {
       throw .notConnected(key, renewal: known.agent.nextCommand(key))
     }
+    try agents.drop(key)
     var failure: Problem?
     do throws(Problem) {
       let client = try known.agent.registered(route: known.route)
       let request = known.agent.revocation(of: token, client: client)
       let answer = try await send(.revoke, "POST", "/ath/revoke", request, known)
       if !(200..<300).contains(answer.status) {
-        failure = agents.refusal(answer, step: .revoke, known, shown: [client.clientSecret, token]).1
+        failure = agents.refusal(answer, step: .revoke, known, sent: request).1
       }
     } catch {
       failure = error
     }
-    try agents.drop(key)
     if let failure {
       agents.failed(failure, step: .revoke, known.route)
     } else {
@@ -252,10 +281,10 @@ extension Keeper {
   /// - Parameter unsent: called when the server has certainly not seen it.
   private func send(
     _ step: AgentEndpoint.Action, _ method: StaticString, _ path: String, _ body: Secret, _ known: AgentDesk.Case,
-    unsent: (() throws(Problem) -> Void)? = nil
+    as client: AgentRegistration? = nil, unsent: (() throws(Problem) -> Void)? = nil
   ) async throws(Problem) -> EndpointAnswer {
     try known.office.route.checkHeaders()
-    let result = await ask(known.office.agentRequest(known.agent, method, path, body: body.span))
+    let result = await ask(known.office.agentRequest(known.agent, method, path, body: body.span, as: client))
     do throws(EndpointFailure) {
       return try result.get()
     } catch {
@@ -285,17 +314,6 @@ extension Keeper {
     Problem(
       .authorizationFailed, "The \(what) of \(known.agent.service.authority) cannot be used: \(error.reason).",
       hint: "chatelaine status", route: known.route)
-  }
-
-  /// Has the loops take what was just stored.
-  private func takeStored(_ route: String) async throws(Problem) {
-    do throws(DeploymentError) {
-      try await deployStored()
-    } catch {
-      throw Problem(
-        .storeLocked, "It is stored, but the routes cannot take it up: \(error.message).", hint: "chatelaine reload",
-        route: route)
-    }
   }
 
   /// 256 random bits in base64url.

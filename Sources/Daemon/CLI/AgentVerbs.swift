@@ -101,7 +101,10 @@ extension Verb {
       Option(name: "--redirect-uri", value: "U", about: "where users come back to, with spaces between"),
       Option(name: "--developer", value: "JSON", about: "who made it (the route's option \"developer\")"),
     ], printsData: true, summary: "register the agent",
-    details: "The client secret that comes back is stored before this is answered. To do it again changes nothing."
+    details: """
+      The client secret that comes back is stored before this is answered. To ask for the same again tells how it stands; a
+      server that gives another client id then ends the sessions that were begun with the one before.
+      """
   ) { invocation, console throws(CommandError) in
     let setup = try invocation.setup()
     let name = try route(invocation, setup).name

@@ -87,6 +87,9 @@ struct TokenOffice: Sendable {
     return try prepared(recipe.exchange, for: subject, token: nil, login: login)
   }
 
+  /// Who gives out tokens: not where an agent's requests go.
+  private var issuer: Route.Upstream { route.agent?.service ?? route.upstream }
+
   private func prepared(
     _ request: TokenRequest, for subject: String, token: Token?, login: OAuthLogin?
   ) throws(Problem) -> EndpointRequest {
@@ -95,7 +98,7 @@ struct TokenOffice: Sendable {
       return try endpointRequest(
         request.prepare(
           secrets: route.secrets, options: route.options, route: route.name, subject: subject, token: token,
-          login: login, host: route.upstream.authority, basePath: route.upstream.basePath,
+          login: login, host: issuer.authority, basePath: issuer.basePath,
           time: RequestTime(seconds: wall / 1000, milliseconds: Int(wall % 1000)),
           entropy: RequestEntropy(nonce: Worker.random(), uuid: Worker.random())))
     } catch {
@@ -106,7 +109,7 @@ struct TokenOffice: Sendable {
   }
 
   private func endpointRequest(_ prepared: PreparedTokenRequest) -> EndpointRequest {
-    var place = Place(route.upstream, tls)
+    var place = Place(issuer, tls)
     // What is not loopback and has no TLS was refused with the configuration.
     if let origin = prepared.origin, let upstream = try? Upstream(origin) { place = Place(upstream, tls) }
     return request(
@@ -123,12 +126,17 @@ struct TokenOffice: Sendable {
 
   /// Writes a request of an agent's handshake: it has the headers that the route gives to all its requests.
   /// - Parameter body: JSON; empty with GET.
-  func agentRequest(_ agent: Agent, _ method: StaticString, _ path: String, body: Span<UInt8>) -> EndpointRequest {
+  func agentRequest(
+    _ agent: Agent, _ method: StaticString, _ path: String, body: Span<UInt8>, as client: AgentRegistration? = nil
+  ) -> EndpointRequest {
     request(
       to: Place(agent.service, tls), method: "\(method)", target: Array((agent.service.basePath + path).utf8).span,
       contentType: body.isEmpty ? nil : "application/json", body: body,
       isToUpstream: agent.service.authority == route.upstream.authority, replaces: { route.setsHeader($0) }
-    ) { route.appendHeaders(to: &$0, except: "content-type") }
+    ) { bytes in
+      route.appendHeaders(to: &bytes, except: "content-type")
+      client?.appendAuthorization(to: &bytes)
+    }
   }
 
   private func request(
