@@ -249,7 +249,8 @@ def test_a_clock_that_is_off_is_said(place, step):
 def test_to_register_again_changes_nothing(place):
     place.discover()
     first = place.register()
-    assert place.register(purpose="something else") == first
+    said = refused(place.take("register", place.wish("register", purpose="something else")), "authorization_failed", "CONFLICT")
+    assert "for other things" in said["detail"]
     assert place.register() == first
     assert [heard.status for heard in place.heard("register")] == [201, 409, 409]
     place.connect()

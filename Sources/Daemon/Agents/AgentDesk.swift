@@ -80,14 +80,18 @@ final class AgentDesk {
 
   func endRegistering(_ route: String) { registering.remove(route) }
 
-  /// - Parameter skew: seconds by which the server's clock is ahead of ours.
+  /// - Parameters:
+  ///   - sent: the body that was refused.
+  ///   - shown: what else the server has seen, and its words must not repeat.
   func refusal(
-    _ answer: EndpointAnswer, step: AgentEndpoint.Action, _ known: Case, sent: Secret
+    _ answer: EndpointAnswer, step: AgentEndpoint.Action, _ known: Case, sent: Secret, shown: [Secret] = []
   ) -> (AgentRefusal, Problem) {
     var skew = ClockSkew()
     _ = skew.observe(date: answer.date.span, now: now)
+    let route = known.office.route
+    let client = known.agent.registration.map { [$0.clientSecret] } ?? []
     let secrets =
-      Array(known.office.route.secrets.values) + known.office.route.secretHeaders + Agent.secrets(in: sent.span)
+      Array(route.secrets.values) + route.secretHeaders + client + shown + Agent.secrets(in: sent.span)
     let refusal = AgentRefusal(status: answer.status, body: answer.body.span, hiding: secrets)
     let problem = refusal.problem(
       step: step, agent: known.agent, route: known.route, retryAfter: answer.retryAfter, skew: skew.seconds)

@@ -215,7 +215,7 @@ extension Keeper {
     guard answer.status == 200 else {
       // These say that nothing was done. Behind any other the session may be used up, so that to try again is no use.
       if [429, 503].contains(answer.status) { try agents.takeBack(wish.session, pending) }
-      throw agents.refusal(answer, step: .exchange, now, sent: request).1
+      throw agents.refusal(answer, step: .exchange, now, sent: request, shown: shown).1
     }
     let grant: AgentGrant
     do throws(AgentMalformation) {
