@@ -68,6 +68,14 @@ import Testing
     #expect(read["access_token"] == nil && read["subject"]?.string == "al\"ice")
   }
 
+  @Test(arguments: ["access_token", "refresh_token", "id_token"])
+  func `a token is not told, whatever it is made of`(_ name: String) throws {
+    for value in [#""at-12345678""#, "7", #"{"value":"at-12345678"}"#, "null"] {
+      let told = try grant("{\"\(name)\":\(value),\"token_type\":\"a\"}").answer(subject: "alice")
+      #expect(String(decoding: told, as: UTF8.self) == #"{"subject":"alice","token_type":"a"}"#)
+    }
+  }
+
   @Test(arguments: [
     ([:], #"{"access_token":"t","agent_id":"https://other.example.com/agent.json"}"#, "AGENT_IDENTITY_MISMATCH"),
     ([:], #"{"access_token":"t","provider_id":"calendar"}"#, "PROVIDER_MISMATCH"),

@@ -50,7 +50,7 @@ private func made(
 /// Nothing of a refusal is told that could be ours or could do something to a terminal.
 private func refuse(_ body: Span<UInt8>, status: Int, _ agent: Agent, _ data: [UInt8]) {
   let refusal = AgentRefusal(status: status, body: body, hiding: [canary])
-  let problem = refusal.problem(step: "register", agent: agent, route: "f", retryAfter: nil, skew: 0)
+  let problem = refusal.problem(step: .register, agent: agent, route: "f", retryAfter: nil, skew: 0)
   require(!problem.detail.contains(Sample.canary), "\(shown(data)) is told: \(problem.detail)")
   require(problem.detail.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }, problem.detail)
   let code = problem.upstreamCode ?? "A"
