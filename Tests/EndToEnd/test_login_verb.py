@@ -2,18 +2,16 @@
 
 import json
 import os
-import pty
 import re
 import signal
-import subprocess
 import termios
 
 import pytest
 
 from harness import DEADLINE
-from harness.daemon import BIN
 from harness.logins import come_back, log_in, refusals, sessions, user_of
 from harness.providers import Provider
+from harness.terminal import Terminal
 from harness.waiting import until
 from secrets_used import CLIENT, NAMES, SECRET
 
@@ -24,41 +22,11 @@ def stage(staged, vendor):
         "r": {"connector": "oauth2", "secrets": NAMES}, "static": {"connector": "bearer", "secrets": {"token": "shared/token"}}})
 
 
-class Login:
-    """`chatelaine login`, as it runs: stdout and stderr to files, stdin closed, a pipe, or a terminal."""
+class Login(Terminal):
+    """`chatelaine login`, as it runs."""
 
     def __init__(self, stage, *arguments, terminal=False, env=None):
-        self.stage = stage
-        number = len(list(stage.house.home.glob("login-*")))
-        self.files = [stage.house.home / f"login-{number}.{stream}" for stream in ("out", "err")]
-        self.keyboard, stdin = None, subprocess.DEVNULL
-        if terminal:
-            self.keyboard, stdin = pty.openpty()
-        with open(self.files[0], "wb") as out, open(self.files[1], "wb") as err:
-            self.process = subprocess.Popen(
-                [BIN, "--config", str(stage.house.config), "login", *arguments],
-                stdin=stdin, stdout=out, stderr=err, start_new_session=True,
-                env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **stage.clock.environment, **(env or {})})
-        if terminal:
-            os.close(stdin)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        if self.keyboard is not None:
-            os.close(self.keyboard)
-
-    @property
-    def out(self):
-        return self.files[0].read_text()
-
-    @property
-    def err(self):
-        return self.files[1].read_text()
+        super().__init__(stage, "login", *arguments, terminal=terminal, env=env)
 
     @property
     def url(self):
@@ -71,9 +39,6 @@ class Login:
         url = until(printed, f"an address from login: {self.err}").group()
         self.stage.vendor.states.add(re.search("[?&]state=([^&]*)", url).group(1))
         return url
-
-    def types(self, text):
-        os.write(self.keyboard, text.encode())
 
     def ends(self, status=0):
         """Waits for its end. What it said is searched for secrets with all the rest, but for the address that it has to show."""

@@ -11,18 +11,20 @@ from .waiting import until
 
 
 class Terminal:
-    """`with Terminal(stage, "ath", "exchange", "r") as terminal:`; stdin is a terminal, stdout and stderr are files."""
+    """`with Terminal(stage, "ath", "exchange", "r") as terminal:`; stdin is a terminal, or /dev/null, and stdout and stderr
+    are files."""
 
-    def __init__(self, stage, *arguments):
+    def __init__(self, stage, *arguments, terminal=True, env=None):
         self.stage = stage
         number = len(list(stage.house.home.glob("terminal-*")))
         self.files = [stage.house.home / f"terminal-{number}.{stream}" for stream in ("out", "err")]
-        self.keyboard, stdin = pty.openpty()
-        self.before = termios.tcgetattr(self.keyboard)
+        self.keyboard, stdin = pty.openpty() if terminal else (None, os.open(os.devnull, os.O_RDONLY))
+        self.before = termios.tcgetattr(self.keyboard) if terminal else None
         with open(self.files[0], "wb") as out, open(self.files[1], "wb") as err:
             self.process = subprocess.Popen(
                 [BIN, "--config", str(stage.house.config), *arguments], stdin=stdin, stdout=out, stderr=err,
-                start_new_session=True, env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **stage.clock.environment})
+                start_new_session=True,
+                env={"PATH": os.environ["PATH"], "HOME": "/nonexistent", **stage.clock.environment, **(env or {})})
         os.close(stdin)
 
     def __enter__(self):
@@ -32,7 +34,8 @@ class Terminal:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        os.close(self.keyboard)
+        if self.keyboard is not None:
+            os.close(self.keyboard)
 
     @property
     def out(self):
