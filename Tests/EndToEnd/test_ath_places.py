@@ -78,7 +78,8 @@ def test_what_it_says_wrongly_does_not_take_the_place_of_what_it_said(place):
     {"ath_version": None}, {"gateway_id": 7}, {"gateway_id": ""}, {"supported_providers": [{}]}, {"supported_providers": [1]}])
 def test_a_gateways_document_that_is_none(place, change):
     place.server.answers("discover", says(200, {**place.server.discovery(), **change}))
-    refused(place.ask("GET", "discover"), "authorization_failed", None)
+    members = refused(place.ask("GET", "discover"), "authorization_failed", None)
+    assert "cannot be used: " in members["detail"] and members["hint"] == "chatelaine ath discover r"
     assert place.status()["discovered"] is False
 
 
@@ -87,7 +88,8 @@ def test_a_gateways_document_that_is_none(place, change):
     {"ath_version": None}, {"app_id": 7}, {"name": ""}, {"auth": None}, {"auth": []}, {"api_base": None}, {"api_base": {}}])
 def test_a_services_document_that_is_none(place, change):
     place.server.answers("discover", says(200, {**place.server.discovery(), **change}))
-    refused(place.ask("GET", "discover"), "authorization_failed", None)
+    members = refused(place.ask("GET", "discover"), "authorization_failed", None)
+    assert "cannot be used: " in members["detail"] and members["hint"] == "chatelaine ath discover r"
     assert place.status()["discovered"] is False
 
 

@@ -82,7 +82,7 @@ extension Keeper {
       record = try AgentDiscovery.record(
         answer.body.span, of: agent.identity.mode, at: agent.service.url, now: agents.now)
     } catch {
-      throw Keeper.malformed("discovery document", error, known)
+      throw Keeper.malformed("discovery document", error.reason, known, next: .discover)
     }
     try await keep(record, as: Handshake.discoveryName(known.route), .discover, known)
     return Keeper.text(try agents.find(known.route).agent.discovery?.document)
@@ -106,7 +106,7 @@ extension Keeper {
       record = try AgentRegistration.record(
         answer.body.span, to: wish, of: agent.identity, at: agent.service.url)
     } catch {
-      throw Keeper.malformed("registration", error, known)
+      throw Keeper.malformed("registration", error.reason, known, next: .register)
     }
     try await keep(record, as: Handshake.registrationName(known.route), .register, known)
     return Keeper.text(try agents.find(known.route).agent.registration?.answer)
@@ -185,7 +185,7 @@ extension Keeper {
     do throws(AgentMalformation) {
       begun = try AgentSession(answer.body.span)
     } catch {
-      throw Keeper.malformed("authorization", error, known)
+      throw Keeper.malformed("authorization", error.reason, known, next: .authorize)
     }
     let now = try agents.find(again: known, exactly: true)
     try agents.add(
@@ -221,7 +221,7 @@ extension Keeper {
     do throws(AgentMalformation) {
       grant = try AgentGrant(answer.body.span, asked: pending.scope ?? "", agent: now.agent, route: known.route)
     } catch {
-      throw Keeper.malformed("token", error, known)
+      throw Keeper.malformed("token", error.reason, known, next: .authorize)
     }
     var completed = answer
     completed.body = grant.body
@@ -231,10 +231,10 @@ extension Keeper {
     case .granted:
       agents.done(.exchange, known, subject: pending.subject)
       return grant.answer(subject: pending.subject)
-    case .refused, .unavailable, .malformed:
-      throw Problem(
-        .authorizationFailed, "What \(agent.service.authority) gave is no token that can be used.",
-        hint: "chatelaine ath authorize \(known.route)", route: known.route)
+    case .unavailable(let reason), .malformed(let reason):
+      throw Keeper.malformed("token", reason, known, next: .authorize)
+    case .refused(let message):
+      throw Keeper.malformed("token", message ?? "it is a refusal", known, next: .authorize)
     }
   }
 
@@ -310,10 +310,13 @@ extension Keeper {
     }
   }
 
-  private static func malformed(_ what: String, _ error: AgentMalformation, _ known: AgentDesk.Case) -> Problem {
+  /// - Parameter next: the step to take again.
+  private static func malformed(
+    _ what: String, _ reason: String, _ known: AgentDesk.Case, next: AgentEndpoint.Action
+  ) -> Problem {
     Problem(
-      .authorizationFailed, "The \(what) of \(known.agent.service.authority) cannot be used: \(error.reason).",
-      hint: "chatelaine status", route: known.route)
+      .authorizationFailed, "The \(what) of \(known.agent.service.authority) cannot be used: \(reason).",
+      hint: "chatelaine ath \(next.rawValue) \(known.route)", route: known.route)
   }
 
   /// 256 random bits in base64url.
