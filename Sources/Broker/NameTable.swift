@@ -64,9 +64,8 @@ struct NameTable: Sendable {
 
   private func isName(of index: Int, _ name: Span<UInt8>) -> Bool {
     let (start, count) = (entries[index].start, entries[index].count)
-    guard count == name.count else { return false }
-    for i in 0..<count where folded(bytes[start &+ i]) != folded(name[i]) { return false }
-    return true
+    let own = bytes.span.extracting(start..<start &+ count)
+    return ignoresCase ? own.equalsIgnoringCase(name) : own.equals(name)
   }
 
   /// FNV-1a.

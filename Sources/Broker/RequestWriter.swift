@@ -38,7 +38,7 @@ extension Plan {
       var value: Range<Int>?
       for field in head.fields where Int(field.nameCount) == name.count {
         let found = name.span.equalsIgnoringCase(bytes.extracting(field.name))
-        if found, isForwarded(field, bytes, route.setNames) {
+        if found, isForwarded(field, bytes) {
           value = field.value
           break
         }
@@ -71,19 +71,19 @@ extension Plan {
     buffer.append(" HTTP/1.1\r\nHost: ")
     buffer.append(route.authority)
     buffer.append("\r\n")
-    let setNames = route.setNames
     // Nobody here undoes what a client can: the answer must say by itself that a token is dead.
     let readsAnswers = route.readsAnswers
     if readsAnswers { buffer.append("Accept-Encoding: identity\r\n") }
     for i in head.fields.indices {
       let field = head.fields[i]
-      guard isForwarded(field, bytes, setNames) else { continue }
+      guard isForwarded(field, bytes) else { continue }
       if readsAnswers, bytes.extracting(field.name).equalsIgnoringCase("accept-encoding") { continue }
-      buffer.appendField(name: bytes.extracting(field.name), value: bytes.extracting(field.value))
+      buffer.appendField(field, of: bytes)
     }
     if upgradesToWebSocket { buffer.append("Connection: upgrade\r\nUpgrade: websocket\r\n") }
-    for header in route.headers { header.append(to: &buffer) }
-    for header in patch.headers {
+    for index in route.headers.indices { route.headers[index].append(to: &buffer) }
+    for index in patch.headers.indices {
+      let header = patch.headers[index]
       let name = route.connectorHeaders[header.name]
       buffer.appendField(name: name.span, value: patch.bytes.extracting(header.value))
     }
@@ -96,14 +96,14 @@ extension Plan {
   }
 
   /// T3.4: what may go on from a caller to the upstream.
-  private func isForwarded(_ field: Field, _ bytes: Span<UInt8>, _ setNames: borrowing NameSet) -> Bool {
+  private func isForwarded(_ field: Field, _ bytes: Span<UInt8>) -> Bool {
     switch field.id {
     case .host, .contentLength, .expect: return false
     case .cookie: if !route.passesCookies || field.isHopByHop { return false }
     case .other: if field.marks.contains(.nominated) { return false }
     default: if field.isHopByHop || field.id.isStrippedFromRequests { return false }
     }
-    return !setNames.contains(bytes.extracting(field.name))
+    return !route.setNames.contains(bytes.extracting(field.name))
   }
 }
 

@@ -49,19 +49,17 @@ extension Plan {
     for i in head.fields.indices {
       let field = head.fields[i]
       if field.isHopByHop { continue }
-      let name = bytes.extracting(field.name)
-      let value = bytes.extracting(field.value)
       switch field.id {
-      case .contentLength: if keepsLength { buffer.appendField(name: name, value: value) }
-      case .setCookie: if route.passesCookies { buffer.appendField(name: name, value: value) }
+      case .contentLength: if keepsLength { buffer.appendField(field, of: bytes) }
+      case .setCookie: if route.passesCookies { buffer.appendField(field, of: bytes) }
       case .altSvc, .clearSiteData, .accessControl: break
-      case .requestID: buffer.appendField(name: "X-Upstream-Request-Id", value: value)
+      case .requestID: buffer.appendField(name: "X-Upstream-Request-Id", value: bytes.extracting(field.value))
       case .location:
-        buffer.append(name)
+        buffer.append(bytes.extracting(field.name))
         buffer.append(": ")
-        appendLocation(value, to: &buffer)
+        appendLocation(bytes.extracting(field.value), to: &buffer)
         buffer.append("\r\n")
-      default: buffer.appendField(name: name, value: value)
+      default: buffer.appendField(field, of: bytes)
       }
     }
   }

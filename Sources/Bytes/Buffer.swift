@@ -11,8 +11,9 @@ import Glibc
   @usableFromInline internal var upper = 0
   /// Bytes from the start that may have been written since the memory was last zeroed, unless `upper` is behind that.
   @usableFromInline internal var touched = 0
+  @usableFromInline internal var allocated = 0
   /// Bytes allocated.
-  public private(set) var capacity = 0
+  public var capacity: Int { allocated }
 
   @inlinable public init() {
     unsafe base = nil
@@ -63,28 +64,31 @@ import Glibc
   }
 
   /// Makes room for `additional` more bytes without moving the end.
-  public mutating func reserve(_ additional: Int) {
+  @inlinable public mutating func reserve(_ additional: Int) {
     precondition(additional >= 0)
-    guard capacity - upper < additional else { return }
+    if allocated &- upper < additional { grow(additional) }
+  }
+
+  @usableFromInline internal mutating func grow(_ additional: Int) {
     touched = max(touched, upper)
     if let base = unsafe base, lower > 0 {
       unsafe base.copyMemory(from: base + lower, byteCount: count)
       upper -= lower
       lower = 0
-      if capacity - upper >= additional { return }
+      if allocated - upper >= additional { return }
     }
-    let wanted = max(upper + additional, capacity * 2, 64)
+    let wanted = max(upper + additional, allocated * 2, 64)
     // Where Swift cannot allocate it ends the process, too.
     guard let grown = unsafe malloc(wanted) else { fatalError("out of memory") }
     if let base = unsafe base { unsafe grown.copyMemory(from: base, byteCount: upper) }
     unsafe Buffer.discard(base, touched)
     unsafe base = grown
-    capacity = wanted
+    allocated = wanted
     touched = upper
   }
 
   @inlinable public mutating func append(_ byte: UInt8) {
-    if upper == capacity { reserve(1) }
+    if upper == allocated { grow(1) }
     unsafe base.unsafelyUnwrapped.storeBytes(of: byte, toByteOffset: upper, as: UInt8.self)
     upper += 1
   }
@@ -109,13 +113,13 @@ import Glibc
 
   @unsafe @inlinable public mutating func append(raw bytes: UnsafeRawBufferPointer) {
     guard let start = bytes.baseAddress, bytes.count > 0 else { return }
-    if capacity - upper < bytes.count { reserve(bytes.count) }
+    if allocated &- upper < bytes.count { grow(bytes.count) }
     unsafe (base.unsafelyUnwrapped + upper).copyMemory(from: start, byteCount: bytes.count)
     upper += bytes.count
   }
 
   /// Appends a copy of readable bytes of this same buffer, as offsets into `span`.
-  public mutating func append(own range: Range<Int>) {
+  @inlinable public mutating func append(own range: Range<Int>) {
     precondition(range.lowerBound >= 0 && range.upperBound <= count)
     reserve(range.count)
     guard let base = unsafe base else { return }
@@ -173,7 +177,7 @@ import Glibc
     clear()
     unsafe Buffer.discard(base, touched)
     unsafe base = nil
-    capacity = 0
+    allocated = 0
     touched = 0
   }
 }

@@ -51,8 +51,6 @@ public struct ByteSet: Sendable, Equatable {
 extension ByteSet {
   public static let digits = ByteSet("0123456789")
   public static let letters = ByteSet("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-  /// `unreserved` of RFC 3986 §2.3: what percent-encoding leaves alone.
+  /// As `isUnreserved`, to make other sets of.
   public static let unreserved = letters.union(digits).union(ByteSet("-._~"))
-  /// What `application/x-www-form-urlencoded` leaves alone (WHATWG URL §1.3); the space becomes `+`.
-  public static let formUnreserved = letters.union(digits).union(ByteSet("-._*"))
 }

@@ -1,22 +1,32 @@
 extension Buffer {
-  /// Appends the bytes, each that is not in `keeping` as `%XX` in upper case (RFC 3986 §2.1).
+  /// Appends the bytes, each that is not unreserved as `%XX` in upper case (RFC 3986 §2.1 and §2.3).
   /// - Parameter plusForSpace: a space becomes `+`, as in forms.
-  public mutating func appendPercentEncoded(_ bytes: Span<UInt8>, keeping: ByteSet, plusForSpace: Bool = false) {
-    reserve(bytes.count)
+  public mutating func appendPercentEncoded(_ bytes: Span<UInt8>, plusForSpace: Bool = false) {
+    // Room for the worst, a page of it at a time.
     var start = 0
-    for index in bytes.indices where !keeping.contains(bytes[index]) {
-      append(bytes.extracting(start..<index))
-      start = index + 1
-      let byte = bytes[index]
-      if plusForSpace, byte == 0x20 {
-        append(0x2B)
-      } else {
-        append(0x25)
-        append(hexDigit(byte &>> 4).asciiUppercased)
-        append(hexDigit(byte & 15).asciiUppercased)
+    while start < bytes.count {
+      let piece = bytes.extracting(start..<min(bytes.count, start &+ 1024))
+      start &+= piece.count
+      unsafe write(upTo: 3 &* piece.count) { room in
+        var written = 0
+        for index in piece.indices {
+          let byte = piece[index]
+          if isUnreserved(byte) {
+            unsafe room[written] = byte
+            written &+= 1
+          } else if plusForSpace, byte == 0x20 {
+            unsafe room[written] = 0x2B
+            written &+= 1
+          } else {
+            unsafe room[written] = 0x25
+            unsafe room[written &+ 1] = hexDigit(byte &>> 4).asciiUppercased
+            unsafe room[written &+ 2] = hexDigit(byte & 15).asciiUppercased
+            written &+= 3
+          }
+        }
+        return written
       }
     }
-    append(bytes.extracting(start...))
   }
 
   /// Appends the bytes with every `%XX` decoded.
@@ -58,4 +68,10 @@ extension Buffer {
     if !isValid { truncate(to: start) }
     return isValid
   }
+}
+
+/// `unreserved` of RFC 3986 §2.3, what percent-encoding leaves alone: letters, digits, `-`, `.`, `_` and `~`.
+@inlinable @inline(__always) public func isUnreserved(_ byte: UInt8) -> Bool {
+  let bits: UInt64 = byte & 0x40 == 0 ? 0x03FF_6000_0000_0000 : 0x47FF_FFFE_87FF_FFFE
+  return byte < 0x80 && (bits &>> UInt64(byte)) & 1 == 1
 }

@@ -60,15 +60,11 @@ extension Span where Element == UInt8 {
 
   /// The offset of the first control character, 0x00–0x1F or 0x7F, at or after `start`.
   public func firstControl(from start: Int = 0) -> Int? {
-    let ones: UInt64 = 0x0101_0101_0101_0101
-    let raw = unsafe self.bytes
     var at = start
-    // Eight bytes at a time while there is none among them.
-    while at &+ 8 <= count {
-      let word = unsafe raw.unsafeLoadUnaligned(fromByteOffset: at, as: UInt64.self)
-      let delete = word ^ (ones &* 0x7F)
-      guard ((word &- ones &* 0x20) & ~word | (delete &- ones) & ~delete) & (ones &* 0x80) == 0 else { break }
-      at &+= 8
+    while at &+ ByteBlock.count <= count {
+      let plain = ByteBlock.before(ByteBlock(self, at: at).areControls)
+      at &+= plain
+      if plain < ByteBlock.count { return at }
     }
     while at < count {
       if self[at] < 0x20 || self[at] == 0x7F { return at }

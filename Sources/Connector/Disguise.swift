@@ -22,8 +22,8 @@ enum Disguise {
   private static func plainForms(of secret: Secret) -> [Secret] {
     let encoders: [(Span<UInt8>, inout Buffer) -> Void] = [
       { $1.append($0) },
-      { $1.appendPercentEncoded($0, keeping: .unreserved) },
-      { $1.appendPercentEncoded($0, keeping: .unreserved, plusForSpace: true) },
+      { $1.appendPercentEncoded($0) },
+      { $1.appendPercentEncoded($0, plusForSpace: true) },
       { $1.appendLowerPercentEncoded($0) },
       { bytes, buffer in
         var quoted = Buffer()

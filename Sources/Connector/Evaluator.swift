@@ -313,7 +313,7 @@ extension Buffer {
 
   /// Appends bytes of another buffer as a name or value of a query or form.
   mutating func appendEncoded(_ other: borrowing Buffer, _ range: Range<Int>, asForm: Bool) {
-    appendPercentEncoded(other.span.extracting(range), keeping: .unreserved, plusForSpace: asForm)
+    appendPercentEncoded(other.span.extracting(range), plusForSpace: asForm)
   }
 }
 

@@ -13,7 +13,7 @@ public struct Targets: Sendable, Equatable {
       let bytes = Array(text.utf8)
       self.bytes = bytes
       var encoded = Buffer()
-      encoded.appendPercentEncoded(bytes.span, keeping: .unreserved)
+      encoded.appendPercentEncoded(bytes.span)
       self.encoded = Array(encoded.span)
     }
   }

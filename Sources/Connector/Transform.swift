@@ -17,8 +17,8 @@ extension Signer {
     case .base64URL: result.appendBase64URL(bytes)
     case .lower: for index in bytes.indices { result.append(bytes[index].asciiLowercased) }
     case .upper: for index in bytes.indices { result.append(bytes[index].asciiUppercased) }
-    case .percentEncode: result.appendPercentEncoded(bytes, keeping: .unreserved)
-    case .formEncode: result.appendPercentEncoded(bytes, keeping: .unreserved, plusForSpace: true)
+    case .percentEncode: result.appendPercentEncoded(bytes)
+    case .formEncode: result.appendPercentEncoded(bytes, plusForSpace: true)
     case .jsonString:
       guard (try? UTF8Span(validating: bytes)) != nil else { return false }
       result.appendJSON(bytes)

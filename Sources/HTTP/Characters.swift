@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// The byte classes of RFC 9110 and RFC 3986, as two words of bits: no table in memory, no `Character`.
 @usableFromInline enum Characters {
   /// tchar (RFC 9110 §5.6.2).
@@ -13,6 +15,17 @@
   /// A host name or address without brackets: letters, digits, `-`, `.`, `_`.
   @inline(__always) static func isHost(_ byte: UInt8) -> Bool {
     has(byte, 0x03FF_6000_0000_0000, 0x07FF_FFFE_87FF_FFFE)
+  }
+
+  /// Those of a block that are no letters, digits or `-`, of which nearly all names of fields are made.
+  @inline(__always) static func areNotInNames(_ block: ByteBlock) -> ByteBlock.Mask {
+    .!(block.are(0x61, to: 0x7A) .| block.are(0x41, to: 0x5A) .| block.are(0x30, to: 0x39) .| block.are(0x2D))
+  }
+
+  /// Those of a block that are not `isTarget`, and the rare `!`, `]` and `~`, which are.
+  @inline(__always) static func areNotInTargets(_ block: ByteBlock) -> ByteBlock.Mask {
+    .!(block.are(0x61, to: 0x7A) .| block.are(0x3F, to: 0x5B) .| block.are(0x24, to: 0x3B) .| block.are(0x3D)
+      .| block.are(0x5F))
   }
 
   @inline(__always) static func isDigit(_ byte: UInt8) -> Bool { byte &- 0x30 < 10 }
@@ -38,6 +51,24 @@ extension Span where Element == UInt8 {
   @inline(__always) func matches(_ text: StaticString, at start: Int) -> Bool {
     let length = text.utf8CodeUnitCount
     guard start &+ length <= count else { return false }
+    let known = unsafe UnsafeRawPointer(text.utf8Start)
+    let own = unsafe bytes
+    // Words that overlap at the end; the text is known when this is compiled, and so is all but the loads.
+    if length >= 8 {
+      var at = 0
+      while true {
+        let word = unsafe own.unsafeLoadUnaligned(fromByteOffset: start &+ at, as: UInt64.self) | 0x2020_2020_2020_2020
+        guard unsafe word == known.loadUnaligned(fromByteOffset: at, as: UInt64.self) else { return false }
+        if at == length &- 8 { return true }
+        at = Swift.min(at &+ 8, length &- 8)
+      }
+    }
+    if length >= 4 {
+      let first = unsafe own.unsafeLoadUnaligned(fromByteOffset: start, as: UInt32.self) | 0x2020_2020
+      let last = unsafe own.unsafeLoadUnaligned(fromByteOffset: start &+ length &- 4, as: UInt32.self) | 0x2020_2020
+      return unsafe first == known.loadUnaligned(as: UInt32.self)
+        && last == known.loadUnaligned(fromByteOffset: length &- 4, as: UInt32.self)
+    }
     for i in 0..<length where unsafe self[start &+ i] | 0x20 != text.utf8Start[i] { return false }
     return true
   }
@@ -49,8 +80,14 @@ extension Span where Element == UInt8 {
 
   /// The bytes of `range` are exactly `text`.
   @inline(__always) func equals(_ text: StaticString, in range: Range<Int>) -> Bool {
-    guard range.count == text.utf8CodeUnitCount else { return false }
-    for i in 0..<range.count where unsafe self[range.lowerBound &+ i] != text.utf8Start[i] { return false }
+    range.count == text.utf8CodeUnitCount && equals(text, at: range.lowerBound)
+  }
+
+  /// The bytes at `start` are exactly `text`.
+  @inline(__always) func equals(_ text: StaticString, at start: Int) -> Bool {
+    let length = text.utf8CodeUnitCount
+    guard start &+ length <= count else { return false }
+    for i in 0..<length where unsafe self[start &+ i] != text.utf8Start[i] { return false }
     return true
   }
 }

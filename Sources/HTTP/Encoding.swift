@@ -21,6 +21,20 @@ extension Buffer {
     append("\r\n")
   }
 
+  /// Appends a field as it came, without the white space around its value: in one copy where the line is as we write them.
+  /// - Parameter head: what the field's places are in.
+  @inlinable public mutating func appendField(_ field: Field, of head: Span<UInt8>) {
+    let (name, value) = (field.name, field.value)
+    let end = value.upperBound
+    if value.lowerBound == name.upperBound &+ 2, head[name.upperBound &+ 1] == 0x20, end &+ 1 < head.count,
+      head[end] == 0x0D, head[end &+ 1] == 0x0A
+    {
+      append(head.extracting(name.lowerBound..<end &+ 2))
+    } else {
+      appendField(name: head.extracting(name), value: head.extracting(value))
+    }
+  }
+
   @inlinable public mutating func appendField(name: StaticString, value: Span<UInt8>) {
     append(name)
     append(": ")
@@ -39,7 +53,7 @@ extension Buffer {
   public mutating func appendField(name: StaticString, number: UInt64) {
     append(name)
     append(": ")
-    appendDigits(number)
+    appendDecimal(number)
     append("\r\n")
   }
 
@@ -47,7 +61,7 @@ extension Buffer {
   /// - Parameter status: 100–599.
   public mutating func appendStatusLine(_ status: Int) {
     append("HTTP/1.1 ")
-    appendDigits(UInt64(status))
+    appendDecimal(status)
     append(0x20)
     append(statusPhrase(status))
     append("\r\n")
@@ -69,18 +83,6 @@ extension Buffer {
 
   /// The end of a chunked body, without trailers.
   @inlinable public mutating func appendLastChunk() { append("0\r\n\r\n") }
-
-  private mutating func appendDigits(_ number: UInt64) {
-    var digits = InlineArray<20, UInt8>(repeating: 0x30)
-    var start = 20
-    var rest = number
-    repeat {
-      start -= 1
-      digits[start] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
-      rest /= 10
-    } while rest > 0
-    append(digits.span.extracting(start..<20))
-  }
 }
 
 /// The phrase of RFC 9110 §15 for a status, or of its class.

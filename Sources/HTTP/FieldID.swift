@@ -94,7 +94,6 @@ public enum FieldID: UInt8, Sendable, CaseIterable {
   }
 
   /// The field whose name is `bytes[start..<start + count]`, all of it token bytes.
-  @inline(__always)
   static func classify(_ bytes: Span<UInt8>, _ start: Int, _ count: Int) -> FieldID {
     @inline(__always) func matches(_ name: StaticString) -> Bool { bytes.matches(name, at: start) }
     switch count {

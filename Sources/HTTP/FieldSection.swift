@@ -3,7 +3,8 @@ internal import Bytes
 /// Reads field lines up to the empty line: RFC 9112 §5, section D of the rules.
 ///
 ///     lineStart ─ token ─▶ name ─ ":" ─▶ padding ─▶ value ─ CR ─▶ valueEnd ─ LF ─▶ lineStart
-///         └──── CR ──▶ sectionEnd ─ LF ─▶ complete
+///       │ │└──── CR ──▶ sectionEnd ─ LF ─▶ complete
+///       └─┘ a whole line without anything to object to
 ///
 /// Every step stands on one byte, so the first byte that is wrong decides, however the input was cut (I5).
 struct FieldSection {
@@ -16,7 +17,8 @@ struct FieldSection {
   private var nameEnd = 0
   private var valueStart = 0
   private var valueEnd = 0
-  private var bits: UInt64 = 0
+  /// The value has bytes 0x80–0xFF.
+  private var isObsolete = false
 
   /// Begins a section at `position`.
   mutating func begin(at position: Int) {
@@ -32,6 +34,8 @@ struct FieldSection {
     while position < end {
       switch step {
       case .lineStart:
+        readPlainLines(bytes, end, limits, into: &fields)
+        guard position < end else { continue }
         switch bytes[position] {
         case 0x0D:
           position += 1
@@ -51,7 +55,7 @@ struct FieldSection {
           guard position - lineStart <= limits.field else { throw .fieldTooLarge }
         default:
           valueStart = position
-          bits = 0
+          isObsolete = false
           step = .value
         }
       case .value: try readValue(bytes, end, limits)
@@ -93,41 +97,12 @@ struct FieldSection {
     }
   }
 
-  /// Eight bytes at a time while they are plain: none below SP, no DEL.
   private mutating func readValue(
     _ bytes: Span<UInt8>, _ headEnd: Int, _ limits: borrowing HTTPLimits
   ) throws(HTTPError) {
-    let ones: UInt64 = 0x0101_0101_0101_0101
-    let tops: UInt64 = 0x8080_8080_8080_8080
     let lineEnd = lineStart + limits.field
-    let end = min(headEnd, lineEnd)
-    let raw = unsafe bytes.bytes
-    var at = position
-    var seen = bits
-    scan: while at < end {
-      while at &+ 8 <= end {
-        let word = unsafe raw.unsafeLoadUnaligned(fromByteOffset: at, as: UInt64.self)
-        let del = word ^ (ones &* 0x7F)
-        let stop = ((word &- ones &* 0x20) & ~word | (del &- ones) & ~del) & tops
-        if stop != 0 { break }
-        seen |= word
-        at &+= 8
-      }
-      while at < end {
-        let byte = bytes[at]
-        if byte < 0x20 || byte == 0x7F {
-          if byte == 0x09 {
-            at &+= 1
-            continue scan
-          }
-          break scan
-        }
-        seen |= UInt64(byte)
-        at &+= 1
-      }
-    }
+    let at = FieldSection.valueEnd(bytes, position, min(headEnd, lineEnd), &isObsolete)
     position = at
-    bits = seen
     guard at < headEnd else { return }
     switch bytes[at] {
     case 0x0D:
@@ -140,29 +115,89 @@ struct FieldSection {
     }
   }
 
+  /// Where a value stops: at a control character that is no HTAB, or at `end`.
+  /// - Parameter isObsolete: becomes true when one of the bytes before that is 0x80–0xFF.
+  @inline(__always)
+  private static func valueEnd(_ bytes: Span<UInt8>, _ start: Int, _ end: Int, _ isObsolete: inout Bool) -> Int {
+    var at = start
+    while true {
+      while at &+ ByteBlock.count <= end {
+        let block = ByteBlock(bytes, at: at)
+        let plain = ByteBlock.before(block.areControls .| block.are(0x80, to: 0xFF))
+        at &+= plain
+        if plain < ByteBlock.count { break }
+      }
+      while at < end, bytes[at] >= 0x20, bytes[at] != 0x7F {
+        if bytes[at] >= 0x80 { isObsolete = true }
+        at &+= 1
+      }
+      guard at < end, bytes[at] == 0x09 else { return at }
+      at &+= 1
+    }
+  }
+
+  /// Reads lines that are here as a whole and as they nearly always are: a name of letters, digits and `-`, a value without
+  /// anything to object to. It stops in front of any other, for the steps to say what is wrong with it or to wait for its end:
+  /// they alone refuse.
+  private mutating func readPlainLines(
+    _ bytes: Span<UInt8>, _ end: Int, _ limits: borrowing HTTPLimits, into fields: inout [Field]
+  ) {
+    while fields.count < limits.fields {
+      var at = position
+      while at &+ ByteBlock.count <= end {
+        let plain = ByteBlock.before(Characters.areNotInNames(ByteBlock(bytes, at: at)))
+        at &+= plain
+        if plain < ByteBlock.count { break }
+      }
+      let name = position..<at
+      guard !name.isEmpty, name.count <= limits.name, at < end, bytes[at] == 0x3A else { return }
+      at &+= 1
+      while at < end, bytes[at] == 0x20 || bytes[at] == 0x09 { at &+= 1 }
+      let start = at
+      var hasObsoleteText = false
+      at = FieldSection.valueEnd(bytes, at, end, &hasObsoleteText)
+      guard at &+ 1 < end, bytes[at] == 0x0D, bytes[at &+ 1] == 0x0A, at &- position <= limits.field else { return }
+      let id = FieldID.classify(bytes, position, name.count)
+      if hasObsoleteText, id.isInterpreted { return }
+      fields.append(
+        FieldSection.field(
+          bytes, name: name, value: start..<at, id: id, marks: hasObsoleteText ? .obsoleteText : []))
+      position = at &+ 2
+    }
+  }
+
   /// A number of ten thousand digits is a bad number, not a large field (row 72).
   private func tooLarge(_ bytes: Span<UInt8>) -> HTTPError {
     FieldID.classify(bytes, lineStart, nameEnd - lineStart) == .contentLength ? .badLength : .fieldTooLarge
   }
 
   /// The line that has just ended.
-  private mutating func field(_ bytes: Span<UInt8>) throws(HTTPError) -> Field {
-    var valueEnd = valueEnd
-    while valueEnd > valueStart, bytes[valueEnd &- 1] == 0x20 || bytes[valueEnd &- 1] == 0x09 { valueEnd &-= 1 }
-    var field = Field(
-      nameStart: UInt32(truncatingIfNeeded: lineStart), valueStart: UInt32(truncatingIfNeeded: valueStart),
-      valueCount: UInt32(truncatingIfNeeded: valueEnd - valueStart),
-      nameCount: UInt8(truncatingIfNeeded: nameEnd - lineStart),
-      id: FieldID.classify(bytes, lineStart, nameEnd &- lineStart), marks: [])
-    if bits & 0x8080_8080_8080_8080 != 0 {
-      field.marks.insert(.obsoleteText)
-      if field.id.isInterpreted { throw .badFieldValue }
+  private func field(_ bytes: Span<UInt8>) throws(HTTPError) -> Field {
+    let name = bytes.extracting(lineStart..<nameEnd)
+    var id = FieldID.classify(bytes, lineStart, nameEnd &- lineStart)
+    var marks: Field.Marks = []
+    if isObsolete {
+      marks.insert(.obsoleteText)
+      if id.isInterpreted { throw .badFieldValue }
     }
-    if bytes.extracting(lineStart..<nameEnd).firstOffset(of: 0x5F) != nil {
-      field.marks.insert(.underscore)
-      field.id = try FieldSection.meaning(ofAmbiguous: bytes.extracting(lineStart..<nameEnd))
+    if name.firstOffset(of: 0x5F) != nil {
+      marks.insert(.underscore)
+      id = try FieldSection.meaning(ofAmbiguous: name)
     }
-    return field
+    return FieldSection.field(bytes, name: lineStart..<nameEnd, value: valueStart..<valueEnd, id: id, marks: marks)
+  }
+
+  /// - Parameter value: with the white space behind it.
+  @inline(__always)
+  private static func field(
+    _ bytes: Span<UInt8>, name: Range<Int>, value: Range<Int>, id: FieldID, marks: Field.Marks
+  ) -> Field {
+    var valueEnd = value.upperBound
+    while valueEnd > value.lowerBound, bytes[valueEnd &- 1] == 0x20 || bytes[valueEnd &- 1] == 0x09 { valueEnd &-= 1 }
+    return Field(
+      nameStart: UInt32(truncatingIfNeeded: name.lowerBound), valueStart: UInt32(truncatingIfNeeded: value.lowerBound),
+      valueCount: UInt32(truncatingIfNeeded: valueEnd &- value.lowerBound),
+      nameCount: UInt8(truncatingIfNeeded: name.count), id: id, marks: marks)
   }
 
   /// A name with `_` counts as what it would be with `-` if that is to be stripped, and is refused if that steers us.

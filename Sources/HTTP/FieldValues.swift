@@ -32,6 +32,12 @@ enum FieldValues {
     _ bytes: Span<UInt8>, _ range: Range<Int>, _ limits: borrowing HTTPLimits, emptyElements: Bool,
     _ options: inout ConnectionOptions, _ fields: inout [Field]
   ) throws(HTTPError) {
+    // What nearly all say.
+    if bytes.matches("keep-alive", in: range), options.count < limits.connectionOptions {
+      options.count += 1
+      options.keepAlive = true
+      return
+    }
     var list = ListReader(range, emptyElements: emptyElements)
     while let option = try list.next(bytes, orThrow: .badConnection) {
       options.count += 1

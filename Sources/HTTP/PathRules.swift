@@ -7,13 +7,25 @@ enum PathRules {
   static func check(path: Span<UInt8>) throws(HTTPError) -> Bool {
     var emptySegments = false
     var suspicious = false
-    var slash = path.firstOffset(of: 0x2F)
-    while let at = slash, at + 1 < path.count {
-      if path[at + 1] == 0x2F { emptySegments = true }
-      if path[at + 1] == 0x2E { suspicious = true }
-      slash = path.firstOffset(of: 0x2F, from: at + 1)
+    var encoded = false
+    var at = 0
+    // Each byte beside the one behind it.
+    while at &+ ByteBlock.count < path.count {
+      let block = ByteBlock(path, at: at)
+      let next = ByteBlock(path, at: at &+ 1)
+      let slashes = block.are(0x2F)
+      let found = block.are(0x25) .| (slashes .& (next.are(0x2F) .| next.are(0x2E)))
+      if ByteBlock.before(found) < ByteBlock.count { break }
+      at &+= ByteBlock.count
     }
-    let encoded = path.firstOffset(of: 0x25) != nil
+    while at < path.count {
+      if path[at] == 0x25 { encoded = true }
+      if path[at] == 0x2F, at &+ 1 < path.count {
+        if path[at &+ 1] == 0x2F { emptySegments = true }
+        if path[at &+ 1] == 0x2E { suspicious = true }
+      }
+      at &+= 1
+    }
     guard suspicious || encoded else { return emptySegments }
     if encoded {
       try checkEncoding(path)

@@ -1,8 +1,10 @@
+internal import Bytes
+
 /// Reads the head of a request: sections A–E and G of the rules (RFC 9112 §3–§6, RFC 9110 §7.6.1 and §10.1.1).
 ///
 ///     start ─▶ method ─ SP ─▶ target ─ SP ─▶ version ─ CR ─▶ lineEnd ─ LF ─▶ fields ─▶ complete
 ///       └ CR ─▶ emptyLine ─ LF ─▶ method
-public struct RequestReader: Sendable {
+public struct RequestReader: ~Copyable, Sendable {
   enum Step: UInt8 { case start, emptyLine, method, target, version, lineEnd, fields, complete }
 
   /// Valid once `read` has returned true.
@@ -68,7 +70,14 @@ public struct RequestReader: Sendable {
         step = .method
       case .method: try readMethod(bytes, end)
       case .target: try readTarget(bytes, end)
-      case .version: try readVersion(bytes[position])
+      case .version:
+        if position == start, position &+ 9 <= end, bytes.equals("HTTP/1.1\r", at: position) {
+          head.minorVersion = 1
+          position &+= 9
+          step = .lineEnd
+        } else {
+          try readVersion(bytes[position])
+        }
       case .lineEnd:
         guard bytes[position] == 0x0A else { throw .bareCarriageReturn }
         position += 1
@@ -109,7 +118,15 @@ public struct RequestReader: Sendable {
   private mutating func readTarget(_ bytes: Span<UInt8>, _ end: Int) throws(HTTPError) {
     var at = position
     let last = min(end, start + limits.target)
-    while at < last, Characters.isTarget(bytes[at]) { at &+= 1 }
+    while at < last {
+      if at &+ ByteBlock.count <= last {
+        let plain = ByteBlock.before(Characters.areNotInTargets(ByteBlock(bytes, at: at)))
+        at &+= plain
+        if plain == ByteBlock.count { continue }
+      }
+      guard Characters.isTarget(bytes[at]) else { break }
+      at &+= 1
+    }
     position = at
     guard at < end else { return }
     if bytes[at] == 0x20, at > start {

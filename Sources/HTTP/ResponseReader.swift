@@ -1,3 +1,5 @@
+internal import Bytes
+
 /// A response's head as places in its bytes: every range counts from the head's first byte.
 public struct ResponseHead: Sendable {
   /// 100–599.
@@ -26,7 +28,7 @@ public struct ResponseHead: Sendable {
 /// Reads the head of a response: section H of the rules (RFC 9112 §4, §6.3).
 ///
 ///     statusLine ─▶ reason ─ CR LF ─▶ fields ─▶ complete
-public struct ResponseReader: Sendable {
+public struct ResponseReader: ~Copyable, Sendable {
   enum Step: UInt8 { case statusLine, reason, reasonEnd, fields, complete }
 
   /// Valid once `read` has returned true.
@@ -74,6 +76,10 @@ public struct ResponseReader: Sendable {
   private mutating func readStatusLine(_ bytes: Span<UInt8>) throws(HTTPError) {
     let expected: StaticString = "HTTP/1.0 000"
     let end = min(bytes.count, limits.head)
+    if position == 0, end > 9, bytes.equals("HTTP/1.1 ", at: 0) {
+      head.minorVersion = 1
+      position = 9
+    }
     while position < end {
       let byte = bytes[position]
       switch step {

@@ -15,6 +15,21 @@ private func value(_ bytes: [UInt8]) -> Bool { isFieldValue(bytes.span) }
   #expect(String(out.span) == "GET /a%2Fb HTTP/1.1\r\nGET /a%2Fb? HTTP/1.1\r\nGET /a%2Fb?a=1&b HTTP/1.1\r\n")
 }
 
+@Test func `a field as it came is written like any other, whatever the white space around its value`() throws {
+  for before in ["", " ", "\t", "  ", " \t"] {
+    for after in ["", " ", "\t"] {
+      for value in ["", "v", "a value, rather long: \u{e9}"] {
+        let head = bytes("GET / HTTP/1.1\r\nHost: h\r\nX-Name:\(before)\(value)\(after)\r\n\r\n")
+        var reader = RequestReader()
+        try #require(try reader.read(head.span))
+        var out = Buffer()
+        out.appendField(reader.head.fields[1], of: head.span)
+        #expect(String(out.span) == "X-Name: \(value)\r\n", "\(String(head.span))")
+      }
+    }
+  }
+}
+
 @Test func `every status has a phrase of ours (row 118)`() {
   for status in 100...599 {
     var out = Buffer()

@@ -48,6 +48,21 @@ private let names: [(String, FieldID)] = [
   for name in near { #expect(id(name) == .other, "\(name)") }
 }
 
+@Test func `a name with one byte changed means nothing, or what its family means`() {
+  for (name, known) in names {
+    for index in name.utf8.indices {
+      // A byte that no such name has.
+      let changed = "\(name[..<index])9\(name[name.utf8.index(after: index)...])"
+      let found = id(changed)
+      let isFamily =
+        found == .proxy || found == .chatelaine || found == .accessControl
+        || [.forwarding, .override].contains(found) && found == known
+      #expect(found == .other || isFamily && changed.utf8.count == name.utf8.count, "\(changed) is \(found)")
+      if name.utf8.distance(from: name.utf8.startIndex, to: index) < 6 { #expect(found == .other, "\(changed)") }
+    }
+  }
+}
+
 @Test func `hop-by-hop fields are exactly these (row 103)`() {
   let hops = FieldID.allCases.filter(\.isHopByHop)
   #expect(hops == [.connection, .transferEncoding, .upgrade, .te, .trailer, .keepAlive, .http2Settings, .proxy])

@@ -71,7 +71,7 @@ public struct AgentRegistration: Sendable {
   /// The client's id as one segment of a path.
   public var pathSegment: String {
     var text = Buffer()
-    text.appendPercentEncoded(Array(clientID.utf8).span, keeping: .unreserved)
+    text.appendPercentEncoded(Array(clientID.utf8).span)
     return String(text.span)
   }
 

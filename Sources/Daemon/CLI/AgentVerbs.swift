@@ -311,7 +311,7 @@ extension Verb {
     path.append("/ath")
     for part in [route, step] + (subject.map { [$0] } ?? []) {
       path.append("/")
-      path.appendPercentEncoded(Array(part.utf8).span, keeping: .unreserved)
+      path.appendPercentEncoded(Array(part.utf8).span)
     }
     return String(path.span)
   }

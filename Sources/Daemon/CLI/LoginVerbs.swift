@@ -94,7 +94,7 @@ extension Verb {
     path.append("/logins")
     for part in parts {
       path.append("/")
-      path.appendPercentEncoded(Array(part.utf8).span, keeping: .unreserved)
+      path.appendPercentEncoded(Array(part.utf8).span)
     }
     return String(path.span)
   }

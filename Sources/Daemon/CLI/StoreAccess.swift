@@ -84,7 +84,7 @@ enum StoreAccess {
   static func path(of secret: String) -> String {
     var path = Buffer()
     path.append("/secrets/")
-    path.appendPercentEncoded(Array(secret.utf8).span, keeping: .unreserved)
+    path.appendPercentEncoded(Array(secret.utf8).span)
     return String(path.span)
   }
 }

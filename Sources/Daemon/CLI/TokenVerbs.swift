@@ -43,9 +43,9 @@ extension Verb {
   static func tokenPath(_ route: String, _ subject: String) -> String {
     var path = Buffer()
     path.append("/tokens/")
-    path.appendPercentEncoded(Array(route.utf8).span, keeping: .unreserved)
+    path.appendPercentEncoded(Array(route.utf8).span)
     path.append("/")
-    path.appendPercentEncoded(Array(subject.utf8).span, keeping: .unreserved)
+    path.appendPercentEncoded(Array(subject.utf8).span)
     return String(path.span)
   }
 }
