@@ -87,14 +87,14 @@ public struct Patch: ~Copyable {
   }
 
   mutating func begin() {
-    headers.removeAll(keepingCapacity: true)
+    if !headers.isEmpty { headers.removeAll(keepingCapacity: true) }
+    if !pairs.isEmpty { pairs.removeAll(keepingCapacity: true) }
+    if !state.values.isEmpty { state.values.removeAll(keepingCapacity: true) }
     query = nil
     changesQuery = false
     body = nil
     arena.clear()
     scratch.clear()
-    pairs.removeAll(keepingCapacity: true)
-    state.values.removeAll(keepingCapacity: true)
     state.failure = nil
   }
 }

@@ -19,7 +19,8 @@ public final class Signer {
   let digests: [Digest]
   let macs: [HMAC]
   /// Of each MAC, whether its context has its key for good. A fixed key may be absent: then there is none to have.
-  private(set) var isKeyed: [Bool]
+  /// Changed while the signer is made, and never again.
+  @safe @exclusivity(unchecked) private(set) var isKeyed: [Bool]
   /// Of each call of `es256`, what signs; nil where the key differs from request to request, or is absent.
   private(set) var signers: [ES256Signer?]
   /// The connector's lists, this signer's own.

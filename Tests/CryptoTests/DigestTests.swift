@@ -35,6 +35,30 @@ struct DigestTests {
     #expect(out.count == algorithm.digestCount)
   }
 
+  @Test(arguments: abc) func `the empty message has its digest before, between and behind others`(
+    _ algorithm: HashAlgorithm, _ expected: String
+  ) {
+    let empty = [
+      HashAlgorithm.md5: "d41d8cd98f00b204e9800998ecf8427e", .sha1: "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+      .sha256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+      .sha384: "38b060a751ac96384cd9327eb1b1e36a21fdb71114be07434c0cc7bf63f6e1da274edebfe76f65fbd51ad2f14898b95b",
+      .sha512: "cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce"
+        + "47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e",
+    ][algorithm]
+    let digest = Digest(algorithm)
+    for message in ["", "", "abc", "", "abc"] {
+      var out = Buffer()
+      digest.update(Array(message.utf8).span)
+      digest.finish(into: &out)
+      #expect(hex(out.span) == (message.isEmpty ? empty : expected))
+    }
+    digest.update([0x61].span)
+    digest.reset()
+    var out = Buffer()
+    digest.finish(into: &out)
+    #expect(hex(out.span) == empty)
+  }
+
   @Test func `reset forgets what was added`() {
     let digest = Digest(.sha256)
     var out = Buffer()
