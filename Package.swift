@@ -56,7 +56,7 @@ let package = Package(
     tests("Config", ["Bytes", "JSON", "Connector"], exclude: ["Golden"]),
     tests("Broker", ["Bytes", "JSON", "HTTP", "Connector", "Config", "Crypto"]),
     tests("Vault", ["Bytes", "Crypto"]),
-    tests("Net", ["Bytes"]),
+    tests("Net", ["Bytes", "COpenSSL"]),
     tests("Daemon", ["Bytes", "JSON", "HTTP", "Crypto", "Connector", "Config", "Broker", "Vault", "Net"]),
   ]
 )

@@ -23,7 +23,8 @@ import Glibc
     unsafe self.ssl = ssl
     self.session = session
     unsafe SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(session).toOpaque())
-    guard unsafe SSL_set_fd(ssl, descriptor) == 1 else { throw .last("out of memory") }
+    guard let socket = unsafe TLSSocket.bio(over: descriptor) else { throw .last("out of memory") }
+    unsafe SSL_set_bio(ssl, socket, socket)
     if Address(literal: host, port: 0) != nil {
       guard unsafe X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1 else {
         throw TLSError("not an address that a certificate can name")
