@@ -45,10 +45,11 @@ public final class Loop {
   @safe @exclusivity(unchecked) private var time = Clock.milliseconds()
 
   private let epoll: Descriptor
-  private var slots: [Slot] = []
-  private var freeSlots: [UInt32] = []
+  // No `deinit` of a handler's calls the loop, and nothing else could while one of these is changed.
+  @safe @exclusivity(unchecked) private var slots: [Slot] = []
+  @safe @exclusivity(unchecked) private var freeSlots: [UInt32] = []
   private var running = true
-  private var postponed: [Registration] = []
+  @safe @exclusivity(unchecked) private var postponed: [Registration] = []
   /// Whoever works on this loop, for letters to find; let go of when `run` ends. (A weak reference would make every retain of
   /// what it refers to four times as slow.)
   public var context: AnyObject?
@@ -63,7 +64,9 @@ public final class Loop {
   /// The token word of the mailbox's own descriptor.
   private static let mailboxWord = UInt64.max
 
-  public init() throws(SystemError) {
+  /// - Parameter staysAwake: it may spend its waits awake, while that helps: there are cores enough.
+  public init(staysAwake: Bool = false) throws(SystemError) {
+    self.staysAwake = staysAwake
     epoll = Descriptor(owning: Int32(try blockingCall("epoll_create1") { Int(epoll_create1(Int32(EPOLL_CLOEXEC))) }))
     mailbox = try Mailbox()
     try register(mailbox.descriptor, EPOLLIN.rawValue, Loop.mailboxWord)
@@ -142,38 +145,37 @@ public final class Loop {
     afterTurn = nil
   }
 
-  /// Waits for events: at first awake, if one client asks one thing after another and the last wait was so short that going to
-  /// sleep would have taken longer.
+  /// Waits for events: at first awake, if one client asks one thing after another and what is awaited has been coming soon.
   ///
-  /// To sleep and be woken costs some 30 µs of a serial client's time, more than all else. Where an upstream is far the
-  /// waits are long, and nothing is spent; an idle loop sleeps.
+  /// To sleep and be woken costs a serial client's request some 30 µs, and several times that on a virtual machine: more than
+  /// all else. An idle loop sleeps, and so does one whose upstream is far.
   /// - Parameter timeout: milliseconds; -1 for ever.
   @unsafe private func wait(_ events: UnsafeMutableBufferPointer<epoll_event>, _ timeout: Int32) -> Int {
-    let capacity = Int32(events.count)
-    var start: UInt64 = 0
-    if timeout != 0 {
-      start = Clock.microseconds()
-      while staysAwake, alternations >= Loop.fewAlternations {
-        let ready = unsafe epoll_wait(epoll.number, events.baseAddress, capacity, 0)
-        if ready > 0 { return Int(ready) }
-        if Clock.microseconds() - start > Loop.awakeTime { break }
-      }
+    guard timeout != 0, staysAwake, conversation.isClear else { return unsafe poll(events, timeout) }
+    let start = Clock.microseconds()
+    let isAwake = conversation.isAwaitedSoon
+    if isAwake {
+      repeat {
+        let ready = unsafe poll(events, 0)
+        if ready > 0 {
+          conversation.waited(Clock.microseconds() - start, awake: true)
+          return ready
+        }
+      } while Clock.microseconds() - start < Conversation.longest
     }
-    let ready = unsafe epoll_wait(epoll.number, events.baseAddress, capacity, timeout)
+    let ready = unsafe poll(events, timeout)
+    conversation.waited(Clock.microseconds() - start, awake: isAwake)
+    return ready
+  }
+
+  @unsafe private func poll(_ events: UnsafeMutableBufferPointer<epoll_event>, _ timeout: Int32) -> Int {
+    let ready = unsafe epoll_wait(epoll.number, events.baseAddress, Int32(events.count), timeout)
     precondition(ready >= 0 || errno == EINTR, "epoll_wait failed")
-    if timeout != 0 { staysAwake = Clock.microseconds() - start < Loop.shortWait }
     return Int(max(ready, 0))
   }
 
-  private var staysAwake = false
-  /// The two registrations that events came for last, and how many events in a row were theirs: with one client these are its
-  /// socket and its upstream's. Of many, one or another has something to do soon, and sleeping until then costs nobody time.
-  private var pair = (Loop.mailboxWord, Loop.mailboxWord)
-  private var alternations = 0
-  private static let fewAlternations = 4
-  /// Microseconds to stay awake for, and the longest wait after which that is worth trying again.
-  private static let awakeTime: UInt64 = 30
-  private static let shortWait: UInt64 = 150
+  private let staysAwake: Bool
+  private var conversation = Conversation()
 
   /// Calls the handler again next turn, without events: for one who has more to do but must let others go first.
   public func postpone(_ token: Registration) { postponed.append(token) }
@@ -200,12 +202,7 @@ public final class Loop {
         hasMail = true
         continue
       }
-      if word == pair.0 || word == pair.1 {
-        alternations &+= 1
-      } else {
-        pair = (pair.1, word)
-        alternations = 0
-      }
+      conversation.heard(word)
       let token = Registration(
         slot: UInt32(truncatingIfNeeded: word), generation: UInt32(truncatingIfNeeded: word >> 32))
       let bits = unsafe chatelaine_epoll_events(events.baseAddress.unsafelyUnwrapped + index)

@@ -95,15 +95,16 @@ final class Crew: Sendable {
   // MARK: The loops
 
   /// Starts `count` loops: the first one's is left to the caller to run, the others have threads of their own.
-  func start(_ count: Int, deployment: Deployment) throws(SystemError) -> Worker {
-    let first = try Loop()
+  /// - Parameter staysAwake: see `Loop`.
+  func start(_ count: Int, staysAwake: Bool = false, deployment: Deployment) throws(SystemError) -> Worker {
+    let first = try Loop(staysAwake: staysAwake)
     let worker = Worker(index: 0, of: count, loop: first, crew: self, deployment: deployment)
     members.withLock { $0 = [Member(mailbox: first.mailbox)] }
     for index in 1..<max(count, 1) {
       let born = Lock<Result<Mailbox, SystemError>?>(nil)
       try Thread.start("loop") {
         do throws(SystemError) {
-          let loop = try Loop()
+          let loop = try Loop(staysAwake: staysAwake)
           let worker = Worker(index: index, of: count, loop: loop, crew: self, deployment: deployment)
           born.signal { $0 = .success(loop.mailbox) }
           withExtendedLifetime(worker) { loop.run() }

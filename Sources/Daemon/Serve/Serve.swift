@@ -34,7 +34,7 @@ enum Serve {
     do throws(SystemError) {
       let executor = try ThreadExecutor("keeper")
       let keeper = Keeper(vault, setup: setup, deployment: deployment, crew: crew, executor: executor)
-      let worker = try crew.start(loops, deployment: deployment)
+      let worker = try crew.start(loops, staysAwake: hasCoresToSpare, deployment: deployment)
       let floor = try Floor(crew: crew, log: log)
       if !floor.knowsTCPPeers {
         log.say(.warning, "the kernel does not tell who calls over TCP: only Unix sockets are served")
@@ -106,12 +106,22 @@ enum Serve {
     let allowed = Int(chatelaine_allowed_cores())
     // A seccomp filter may forbid the question.
     let count = allowed > 0 ? allowed : sysconf(Int32(_SC_NPROCESSORS_ONLN))
-    guard let text = File.readSystem("/sys/fs/cgroup/cpu.max") else { return count }
+    guard let share = share() else { return count }
+    return min(count, max(1, Int(share.rounded(.up))))
+  }
+
+  /// The processor time that the cgroup grants, in cores; nil when it grants all there is.
+  private static func share() -> Double? {
+    guard let text = File.readSystem("/sys/fs/cgroup/cpu.max") else { return nil }
     let words = text.split(separator: " ")
     guard words.count == 2, let quota = Int(words[0]), let period = Int(words[1].prefix { $0.isNumber }), period > 0
-    else { return count }
-    return min(count, max(1, (quota + period - 1) / period))
+    else { return nil }
+    return Double(quota) / Double(period)
   }
+
+  /// Whether loops may stay awake for what they await: whoever is to send it has a core beside theirs, and the time is not
+  /// taken from a share that is used up by it.
+  private static var hasCoresToSpare: Bool { sysconf(Int32(_SC_NPROCESSORS_ONLN)) > 1 && share() ?? 2 >= 2 }
 
   /// Two descriptors a connection: the client's and its upstream's.
   private static func raiseDescriptorLimit(to wanted: Int, _ log: Log) {
