@@ -3,11 +3,13 @@
 import os
 import socket
 import threading
+import time
 
 import pytest
 
 from harness import DEADLINE
 from harness.problems import problem
+from harness.waiting import until
 
 # The same must hold where the body streams and where the connector reads it first.
 ROUTES = ["bearer", "codegate"]
@@ -31,6 +33,34 @@ def test_upstream_connections_outlive_the_clients(house, upstream, seen):
     for number in range(20):
         house.exchange("GET", f"/bearer/{number}")
     assert len({exchange.connection.index for exchange in seen.all}) <= os.cpu_count(), "one a loop at most"
+
+
+def test_connections_that_wait_end_one_after_the_other_whichever_was_used_again(build, upstream):
+    """Of several, the last one put back is the one that is used; the others expire all the same."""
+    met = threading.Barrier(3)
+
+    def together(exchange):
+        if exchange.target == b"/together":
+            met.wait(DEADLINE)
+        exchange.answer(200, [], b"ok")
+
+    house = build({"bearer": {"connector": "bearer", "upstream": upstream.origin}}, limits={"upstream_idle": "1s"}, loops=1)
+
+    def waiting():
+        metrics = house.exchange("GET", "/-/metrics").body.decode()
+        return int(metrics.split('chatelaine_upstream_idle_connections{route="bearer"} ')[1].split()[0])
+
+    with house, upstream.answering(together):
+        wires = [house.wire() for _ in range(3)]
+        for wire in wires:
+            wire.request("GET", "/bearer/together")
+        assert [wire.response().status for wire in wires] == [200] * 3
+        assert waiting() == 3
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            assert house.exchange("GET", "/bearer/alone").status == 200
+        assert waiting() == 1, "those that nobody used are gone, the one in use is not"
+        until(lambda: waiting() == 0, "the last one to expire")
 
 
 def test_pipelined_requests_are_answered_in_order(house, seen):

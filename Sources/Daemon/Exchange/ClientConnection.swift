@@ -24,7 +24,7 @@ final class ClientConnection: EventHandler, TimerOwner {
     token = try worker.loop.add(number, self)
     let timer = Timer(owner: self)
     self.timer = timer
-    wait(worker.deployment.patience.idle)
+    wait(worker.patience.idle)
   }
 
   /// Between requests: true when nothing was received of a next one.
@@ -57,7 +57,7 @@ final class ClientConnection: EventHandler, TimerOwner {
   /// The exchange is over and nothing of a next request has come.
   func becomeIdle() {
     exchange = nil
-    wait(worker.deployment.patience.idle)
+    wait(worker.patience.idle)
   }
 
   /// Calls `ready` again in the next turn, so that one busy client does not keep the others waiting.

@@ -53,7 +53,7 @@ extension Exchange {
     requestBody = BodyReader(requestReader.head.framing, requestReader.limits)
     requestRead = requestBody.isFinished
     if requestReader.head.wantsClose { closesClient = true }
-    switch headBytes.withSpan({ worker.decide(requestReader.head, $0, client) }) {
+    switch headBytes.withSpan({ worker.decide(requestReader, $0, client) }) {
     case .refuse(let problem):
       refuse(problem)
     case .answer(let endpoint):
@@ -65,6 +65,7 @@ extension Exchange {
       record.route = plan.route.name
       let state = worker.state(of: plan.route)
       self.state = state
+      timeouts = plan.route.timeouts
       if let problem = state.unusable { return refuse(problem) }
       retry = Retry(method: plan.method, retries: plan.route.retries, isOneTime: plan.route.connector.readsEntropy)
       letBodyCome()
@@ -220,7 +221,7 @@ extension Exchange {
     do throws(EvaluationError) {
       sendsReplacement = try headBytes.withSpan { bytes throws(EvaluationError) in
         try state.write(
-          requestReader.head, bytes, plan: plan, token: accessToken, body: body, replacement: &replacement,
+          requestReader, bytes, plan: plan, token: accessToken, body: body, replacement: &replacement,
           on: &worker.bench,
           into: &upstreamOutput)
       }

@@ -63,7 +63,7 @@ extension Exchange {
     let status = responseReader.head.status
     guard status != 101 else { throw .badStatusLine }
     record.upstreamStatus = status
-    state?.compareClocks(responseReader.head, in: upstreamInput, worker)
+    state?.compareClocks(responseReader, in: upstreamInput, worker)
     if accessToken != nil, try judgeToken() != .fine { return false }
     if let pause = retry?.next(after: .status(status), bodyIsIntact: bodyIsIntact) {
       tryAgain(after: pause)
@@ -73,8 +73,8 @@ extension Exchange {
     if worker.isDraining || !requestRead { closesClient = true }
     var closes = closesClient
     let framing = upstreamInput.withSpan {
-      plan.appendResponse(
-        responseReader.head, $0, id: record.id, closes: &closes, skew: state?.skew ?? 0, to: &clientOutput)
+      Exchange.append(
+        responseReader, $0, plan, id: record.id, closes: &closes, skew: state?.skew ?? 0, to: &clientOutput)
     }
     closesClient = closes
     responseChunked = framing == .chunked
@@ -84,6 +84,14 @@ extension Exchange {
     upstreamInput.consume(responseReader.head.byteCount)
     responseStarted = true
     return true
+  }
+
+  /// The reader is lent, and with it its head: lending the head by itself would copy it.
+  private static func append(
+    _ reader: borrowing ResponseReader, _ bytes: Span<UInt8>, _ plan: borrowing Plan, id: RequestID,
+    closes: inout Bool, skew: Int64, to output: inout Buffer
+  ) -> BodyFraming {
+    plan.appendResponse(reader.head, bytes, id: id, closes: &closes, skew: skew, to: &output)
   }
 
   /// The body can be sent once more: there is none, it was gathered, or nothing of it was taken yet.

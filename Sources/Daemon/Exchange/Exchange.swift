@@ -65,10 +65,12 @@ final class Exchange {
   // The request.
   @safe @exclusivity(unchecked) var requestReader: RequestReader
   @safe @exclusivity(unchecked) var requestBody = BodyReader(.none)
-  var plan: Plan?
+  @safe @exclusivity(unchecked) var plan: Plan?
   /// One of our own endpoints, in place of a plan.
-  var local: LocalEndpoint?
+  @safe @exclusivity(unchecked) var local: LocalEndpoint?
   @safe @exclusivity(unchecked) var state: RouteState?
+  /// The route's, at hand: an event after the decision looks at them without counting a reference.
+  var timeouts = Route.Timeouts()
   /// The body is held whole before anything goes upstream: the connector reads it, or it may have to be sent again.
   var gathers = false
   /// The body has been read to its end.
@@ -84,9 +86,9 @@ final class Exchange {
   // The upstream's side.
   @safe @exclusivity(unchecked) var upstream: UpstreamConnection?
   var dialer: Dialer?
-  var retry: Retry?
+  @safe @exclusivity(unchecked) var retry: Retry?
   /// What this attempt carries, where the route has tokens.
-  var accessToken: Token?
+  @safe @exclusivity(unchecked) var accessToken: Token?
   /// The generation that the upstream has refused this request with; 0: none. One such answer is not passed on.
   var refusedGeneration: Int64 = 0
   /// Not one byte of `upstreamOutput` was taken: it goes out as it is on the next connection.
@@ -122,7 +124,7 @@ final class Exchange {
   }
 
   var now: UInt64 { worker.loop.now }
-  private var patience: Patience { worker.deployment.patience }
+  private var patience: Patience { worker.patience }
 
   /// Starts on the first bytes of a request, which are in `clientInput`.
   func begin(for client: ClientConnection) {
@@ -185,7 +187,6 @@ final class Exchange {
     case .finishing: client.wait(until: lastMove + patience.idle)
     case .forwarding:
       if !requestRead { return armBodyCheck(for: client) }
-      guard let timeouts = state?.route.timeouts else { return }
       // A head that trickles in does not buy itself time.
       let isAwaited = requestSent && !responseStarted
       client.wait(until: isAwaited ? awaitedSince + timeouts.firstByte : lastMove + timeouts.idle)
@@ -209,7 +210,7 @@ final class Exchange {
     case .pausing:
       authorize()
     case .forwarding where !requestRead:
-      if !upstreamOutput.isEmpty, now - lastMove > state?.route.timeouts.idle ?? 0 {
+      if !upstreamOutput.isEmpty, now - lastMove > timeouts.idle {
         fail(.upstreamTimeout(state))
       } else if isTooSlow {
         fail(.requestTimeout("The body"))

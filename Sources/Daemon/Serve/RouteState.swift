@@ -20,8 +20,9 @@ final class RouteState: TimerOwner {
 
   private let signer: Signer?
   private let loop: Loop
-  private var pool: PoolState<UInt32, UpstreamConnection>
-  private var surplus = Buffer()
+  // What is lent of these calls nothing that could come back here.
+  @safe @exclusivity(unchecked) private var pool: PoolState<UInt32, UpstreamConnection>
+  @safe @exclusivity(unchecked) private var surplus = Buffer()
   private var timer: Timer?
   private var isRetired = false
   private var nextComparison: UInt64 = 0
@@ -67,7 +68,7 @@ final class RouteState: TimerOwner {
   ///   - replacement: becomes the connector's body, if it makes one.
   /// - Returns: whether the replacement is what is to be sent.
   func write(
-    _ head: borrowing RequestHead, _ bytes: Span<UInt8>, plan: borrowing Plan, token: Token?,
+    _ reader: borrowing RequestReader, _ bytes: Span<UInt8>, plan: borrowing Plan, token: Token?,
     body: borrowing Buffer,
     replacement: inout Buffer, on bench: inout SigningBench, into output: inout Buffer
   ) throws(EvaluationError) -> Bool {
@@ -75,20 +76,22 @@ final class RouteState: TimerOwner {
     let wall = Clock.wallMilliseconds()
     let time = RequestTime(seconds: wall / 1000, milliseconds: Int(wall % 1000))
     return try bench.write(
-      plan, head, bytes, signer: signer, token: token, body: body, replacement: &replacement, time: time, into: &output)
+      plan, reader.head, bytes, signer: signer, token: token, body: body, replacement: &replacement, time: time,
+      into: &output)
   }
 
   // MARK: The upstream's clock
 
   /// Looks at an answer's `Date` now and then: who is minutes off is refused signatures without being told why. An answer with
   /// an `Age` comes from a cache, and is as old as that.
-  func compareClocks(_ head: borrowing ResponseHead, in bytes: borrowing Buffer, _ worker: Worker) {
+  func compareClocks(_ reader: borrowing ResponseReader, in bytes: borrowing Buffer, _ worker: Worker) {
     // Who is refused may be so for this alone.
-    guard loop.now >= nextComparison || head.status == 401 || head.status == 403 else { return }
+    let status = reader.head.status
+    guard loop.now >= nextComparison || status == 401 || status == 403 else { return }
     nextComparison = loop.now + RouteState.comparisonInterval
     let bytes = bytes.span
     var date: Range<Int>?
-    for field in head.fields {
+    for field in reader.head.fields {
       if field.id == .date { date = field.value }
       if field.id == .other, bytes.extracting(field.name).equalsIgnoringCase("age") { return }
     }
@@ -118,7 +121,8 @@ final class RouteState: TimerOwner {
     guard !isRetired else { return close(connection) }
     connection.idleSince = now
     if let surplus = pool.put(connection, connection.caller, requests: connection.requests, now: now) { close(surplus) }
-    if let expiry = pool.nextExpiry { timer?.set(expiry, in: loop.timers) }
+    // Of several, the one that expires first has the timer set already.
+    if pool.count == 1, let expiry = pool.nextExpiry { timer?.set(expiry, in: loop.timers) }
   }
 
   /// Something came on a connection that waits: it stays only if that was TLS's own affair.

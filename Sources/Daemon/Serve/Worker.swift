@@ -16,11 +16,14 @@ final class Worker: TimerOwner {
   /// How many there are of us.
   private let count: Int
   private(set) var deployment: Deployment
+  /// The deployment's, at hand: going through it would count references several times a request.
+  private(set) var patience: Patience
   private(set) var isDraining = false
-  var bench = SigningBench()
+  // What is lent of these calls nothing that could come back here.
+  @safe @exclusivity(unchecked) var bench = SigningBench()
 
   private var states: [RouteState] = []
-  private var spare: [Exchange] = []
+  @safe @exclusivity(unchecked) private var spare: [Exchange] = []
   /// Runs while there are many spare exchanges, or some with room for large bodies: making them anew for each turn would cost
   /// as much as moving the bytes.
   private var shrinking: Timer?
@@ -47,6 +50,7 @@ final class Worker: TimerOwner {
     self.loop = loop
     self.crew = crew
     self.deployment = deployment
+    patience = deployment.patience
     idPrefix = Worker.random()
     adopt(deployment)
     loop.context = self
@@ -68,6 +72,7 @@ final class Worker: TimerOwner {
   func adopt(_ deployment: Deployment) {
     for state in states { state.retire() }
     self.deployment = deployment
+    patience = deployment.patience
     if deployment.readsFilesAnew { contexts = [:] }
     states = zip(deployment.snapshot.routes, deployment.tls).map { RouteState($0, $1, worker: self) }
   }
@@ -172,7 +177,8 @@ final class Worker: TimerOwner {
     case refuse(Problem)
   }
 
-  func decide(_ head: borrowing RequestHead, _ bytes: Span<UInt8>, _ client: ClientConnection) -> Verdict {
+  /// - Parameter reader: it is done. Heads are lent by what holds them: lending one by itself would copy it.
+  func decide(_ reader: borrowing RequestReader, _ bytes: Span<UInt8>, _ client: ClientConnection) -> Verdict {
     switch client.entrance {
     case .admin:
       // The socket's mode says who may connect; the kernel says who did.
@@ -182,7 +188,7 @@ final class Worker: TimerOwner {
       return .admin
     case .data(let door):
       let caller: Caller = knows(client.peer) ? .own : .unknown
-      switch deployment.snapshot.plan(head, bytes, door: door, caller: caller) {
+      switch deployment.snapshot.plan(reader.head, bytes, door: door, caller: caller) {
       case .forward(let plan): return .forward(plan)
       case .answer(let endpoint): return .answer(endpoint)
       case .refuse(let problem): return .refuse(problem)
@@ -231,9 +237,11 @@ final class Worker: TimerOwner {
   // MARK: Counts and lines
 
   func count(_ record: borrowing Record, state: RouteState?, duration: UInt64) {
-    // A refusal may know its route without having got as far as its state.
-    if let state = state ?? record.route.flatMap({ deployment.snapshot.route(named: $0) }).map({ self.state(of: $0) }) {
+    if let state {
       count(record, duration, in: &state.tally.numbers)
+    } else if let name = record.route, let route = deployment.snapshot.route(named: name) {
+      // A refusal may know its route without having got as far as its state.
+      count(record, duration, in: &self.state(of: route).tally.numbers)
     } else {
       count(record, duration, in: &nowhere)
     }
