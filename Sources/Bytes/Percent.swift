@@ -42,6 +42,13 @@ extension Buffer {
   }
 
   private mutating func appendDecoded(_ text: Span<UInt8>, plusIsSpace: Bool) -> Bool {
+    // Most names and values have nothing to decode.
+    var plain = 0
+    while plain < text.count, text[plain] != 0x25, text[plain] != 0x2B || !plusIsSpace { plain &+= 1 }
+    if plain == text.count {
+      append(text)
+      return true
+    }
     let start = count
     var isValid = true
     unsafe write(upTo: text.count) { room in

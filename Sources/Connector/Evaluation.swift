@@ -31,6 +31,8 @@ struct Evaluation {
   var body = Slice(origin: .body, range: 0..<0)
   /// A row of pairs: made when the program reads `query`, and again when the query is changed.
   var decodedQuery = 0..<0
+  /// The query, when it stands as the program would write it: then nothing is decoded.
+  var canonicalQuery: Slice?
   /// In the arena.
   var nonce = 0..<0
   var uuid = 0..<0

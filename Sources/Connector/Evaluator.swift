@@ -49,15 +49,22 @@ extension Signer {
       guard holds(node, request, &patch) else { return .absent(patch.state.missing) }
       return value(of: program.edges[node.firstChild + 2], request, &patch)
     case .add: return sum(index, request, &patch)
+    case .percentEncode, .formEncode:
+      if let query = patch.state.canonicalQuery, program.isOfSortedQuery(node) { return .bytes(query) }
+      return made(index, request, &patch)
     case .sort:
       let argument = value(of: program.edges[node.firstChild], request, &patch)
       guard case .pairs(let range) = argument else { return argument }
       return .pairs(patch.appendSorted(range))
-    default:
-      let start = patch.arena.count
-      guard emit(index, request, &patch) else { return .absent(patch.state.missing) }
-      return .bytes(Slice(origin: .arena, range: start..<patch.arena.count))
+    default: return made(index, request, &patch)
     }
+  }
+
+  /// Bytes that did not exist before.
+  private func made(_ index: Int, _ request: borrowing ConnectorRequest, _ patch: inout Patch) -> Value {
+    let start = patch.arena.count
+    guard emit(index, request, &patch) else { return .absent(patch.state.missing) }
+    return .bytes(Slice(origin: .arena, range: start..<patch.arena.count))
   }
 
   /// - Returns: false, with nothing appended, when the node is absent; `state.missing` is the reason.
@@ -102,6 +109,10 @@ extension Signer {
       mac.finish(into: &patch.arena)
     case .es256: return emitSignature(index, request, &patch)
     case .hex, .base64, .base64URL, .lower, .upper, .percentEncode, .formEncode, .jsonString, .json, .jwtClaim:
+      if let query = patch.state.canonicalQuery, program.isOfSortedQuery(node) {
+        append(query, request, &patch)
+        return true
+      }
       let argument = value(of: program.edges[node.firstChild], request, &patch)
       patch.scratch.clear()
       switch argument {

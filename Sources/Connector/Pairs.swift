@@ -30,6 +30,50 @@ struct Pair {
   }
 }
 
+extension Pair {
+  /// Whether a query or form stands as decoding, sorting and encoding would leave it.
+  ///
+  /// What needs an escape is left to those, and so is whatever they would add or drop: a name without `=`, an empty piece. Of
+  /// what remains, the space's `+` comes before all else, as the space does.
+  static func areCanonical(_ text: Span<UInt8>, asForm: Bool) -> Bool {
+    var before: (name: Range<Int>, value: Range<Int>)?
+    var start = 0
+    while start < text.count {
+      var equals: Int?
+      var end = start
+      while end < text.count, text[end] != UInt8(ascii: "&") {
+        if text[end] == UInt8(ascii: "=") {
+          if equals != nil { return false }
+          equals = end
+        } else if !isUnreserved(text[end]), !asForm || text[end] != UInt8(ascii: "+") {
+          return false
+        }
+        end &+= 1
+      }
+      guard let equals else { return false }
+      let pair = (name: start..<equals, value: equals + 1..<end)
+      if let before {
+        let names = compare(text, before.name, pair.name)
+        if names > 0 || names == 0 && compare(text, before.value, pair.value) > 0 { return false }
+      }
+      if end == text.count { return true }
+      before = pair
+      start = end + 1
+    }
+    // Nothing at all, or an empty piece at the end.
+    return text.isEmpty
+  }
+
+  /// Byte by byte: below, at or above 0 as the first comes before, with or behind the second.
+  fileprivate static func compare(_ bytes: Span<UInt8>, _ a: Range<Int>, _ b: Range<Int>) -> Int {
+    let (x, y) = (bytes.extracting(a), bytes.extracting(b))
+    for index in 0..<min(x.count, y.count) where x[index] != y[index] {
+      return Int(x[index]) - Int(y[index])
+    }
+    return x.count - y.count
+  }
+}
+
 extension Patch {
   /// A copy of a row, by name and then by value, byte by byte.
   mutating func appendSorted(_ row: Range<Int>) -> Range<Int> {
@@ -73,16 +117,8 @@ extension Patch {
   }
 
   private func isLess(_ a: Pair, _ b: Pair) -> Bool {
-    let names = compare(a.name, b.name)
-    return names == 0 ? compare(a.value, b.value) < 0 : names < 0
-  }
-
-  private func compare(_ a: Range<Int>, _ b: Range<Int>) -> Int {
     let bytes = arena.span
-    let (x, y) = (bytes.extracting(a), bytes.extracting(b))
-    for index in 0..<min(x.count, y.count) where x[index] != y[index] {
-      return Int(x[index]) - Int(y[index])
-    }
-    return x.count - y.count
+    let names = Pair.compare(bytes, a.name, b.name)
+    return names == 0 ? Pair.compare(bytes, a.value, b.value) < 0 : names < 0
   }
 }

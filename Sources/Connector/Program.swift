@@ -124,6 +124,28 @@ struct Program: Sendable {
     return Int64(paths.count - 1)
   }
 
+  /// The node encodes the sorted query, and nothing else.
+  func isOfSortedQuery(_ node: Node) -> Bool {
+    guard node.operation == .formEncode || node.operation == .percentEncode else { return false }
+    let sorted = nodes[edges[node.firstChild]]
+    return sorted.operation == .sort && nodes[edges[sorted.firstChild]].operation == .query
+  }
+
+  /// Whether the query is read only by nodes that encode it sorted; if so, whether all of them write a form.
+  var sortedQueryIsForm: Bool? {
+    let encoders = nodes.filter(isOfSortedQuery)
+    let sorts = Set(encoders.map { edges[$0.firstChild] })
+    let queries = Set(sorts.map { edges[nodes[$0].firstChild] })
+    for index in nodes.indices {
+      if nodes[index].operation == .query, !queries.contains(index) { return nil }
+      for child in children(of: index) {
+        if sorts.contains(child), !isOfSortedQuery(nodes[index]) { return nil }
+        if queries.contains(child), !sorts.contains(index) { return nil }
+      }
+    }
+    return encoders.isEmpty ? nil : encoders.allSatisfy { $0.operation == .formEncode }
+  }
+
   func children(of node: Int) -> ArraySlice<Int> {
     edges[nodes[node].firstChild..<nodes[node].firstChild + nodes[node].childCount]
   }

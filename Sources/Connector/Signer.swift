@@ -16,6 +16,9 @@ public final class Signer {
   let route: Range<Int>
   /// In `settings`; nil for an option that is absent.
   let options: [Range<Int>?]
+  /// The program reads the query only to sort and encode it: whether only as a form, with `+` for the space. nil: it does other
+  /// things with it.
+  let sortedQueryIsForm: Bool?
   let digests: [Digest]
   let macs: [HMAC]
   /// Of each MAC, whether its context has its key for good. A fixed key may be absent: then there is none to have.
@@ -68,6 +71,7 @@ public final class Signer {
     headers = connector.headers.map { $0 }
     query = connector.query.map { $0 }
     body = connector.body.map { $0 }
+    sortedQueryIsForm = program.sortedQueryIsForm
     digests = program.digests.map { Digest($0.hash) }
     macs = program.macs.map { HMAC($0.operation.hash, key: Span()) }
     isKeyed = program.macs.map { _ in false }
@@ -168,7 +172,15 @@ public final class Signer {
   ) throws(EvaluationError) {
     guard connector.readsQuery else { return }
     patch.state.decodedQuery = 0..<0
+    patch.state.canonicalQuery = nil
     guard let query = patch.state.query else { return }
+    // Clients often send it sorted and encoded. Who asks for an explanation is shown the steps all the same.
+    if let isForm = sortedQueryIsForm, trace == nil,
+      Pair.areCanonical(span(of: query, request, patch.arena), asForm: isForm)
+    {
+      patch.state.canonicalQuery = query
+      return
+    }
     patch.scratch.clear()
     append(query, request, patch.arena, to: &patch.scratch)
     guard let row = Pair.decode(patch.scratch, into: &patch.arena, &patch.pairs) else { throw .malformedForm }

@@ -331,6 +331,54 @@ import Testing
     #expect(patch.headers.isEmpty && patch.bytes.isEmpty)
   }
 
+  @Test(arguments: ["form_encode", "percent_encode"])
+  func `a query that is sorted and encoded already is used as it stands, and no other is`(_ function: String) throws {
+    let expression = "${\(function)(sort(query))}"
+    var short = try Bench(#""set": { "headers": { "X": "\#(expression)" } }"#)
+    // What else it does with the query has it decoded always.
+    var long = try Bench(#""set": { "headers": { "X": "\#(expression)", "Y": "${hex(concat(query))}" } }"#)
+    #expect(try short.signer().sortedQueryIsForm == (function == "form_encode"))
+    #expect(try long.signer().sortedQueryIsForm == nil)
+    var random = SystemRandomNumberGenerator()
+    let pieces = ["a", "b", "A", "-", "~", "*", "+", "=", "=", "&", "&", "%20", "%7E", "%41", "%", "\u{e9}"]
+    var canonical = 0
+    for _ in 0..<4000 {
+      let query = (0..<Int.random(in: 0...7, using: &random)).map { _ in pieces.randomElement(using: &random) ?? "" }
+        .joined()
+      short.target = "/?" + query
+      long.target = short.target
+      let expected = try? long.signed().headers["X"]
+      let found = try? short.signed().headers["X"]
+      #expect(found == expected, "\(query)")
+      if expected == query { canonical += 1 }
+      let isCanonical = Pair.areCanonical(Array(query.utf8).span, asForm: function == "form_encode")
+      // Never where it is not; where it is, in all but the cases that it leaves to the long way.
+      #expect(!isCanonical || expected == query, "\(query)")
+      if expected == query, !query.contains("%") { #expect(isCanonical, "\(query)") }
+    }
+    #expect(canonical > 100)
+  }
+
+  @Test(arguments: [
+    ("${form_encode(sort(query))}", true), ("${percent_encode(sort(query))}", false),
+    ("${form_encode(sort(query))}${percent_encode(sort(query))}", false),
+    ("${form_encode(query)}", nil), ("${hex(concat(query))}", nil), ("${join('&', sort(query))}", nil),
+    ("${form_encode(sort(query))}${join('&', sort(query))}", nil), ("${raw_query}", nil), ("${method}", nil),
+  ])
+  func `the query is left undecoded only where it is sorted and encoded and nothing else`(
+    _ expression: String, _ isForm: Bool?
+  ) throws {
+    let bench = try Bench(#""set": { "headers": { "X": "\#(expression)" } }"#)
+    #expect(try bench.signer().sortedQueryIsForm == isForm)
+  }
+
+  @Test func `a query that another name stands for is decoded`() throws {
+    let bench = try Bench(
+      #""values": { "q": "${sort(query)}" }, "set": { "headers": { "X": "${form_encode(q)}${form_encode(sort(query))}" } }"#
+    )
+    #expect(try bench.signer().sortedQueryIsForm == nil)
+  }
+
   @Test func `ten thousand fields are sorted at once`() throws {
     var bench = try Bench(#""set": { "headers": { "X": "${hex(md5(form_encode(sort(query))))}" } }"#)
     let names = (0..<10_000).map { String($0 * 7919 % 10_000) }
