@@ -328,8 +328,9 @@ class Daemon(Server):
         }
         self.write()
         self.run("init")
-        for name, value in {"api_key": API_KEY, "secret": SECRET, "token": TOKEN, "client": attestation.CLIENT,
-                            "key": self.attestation_key.pem}.items():
+        self.secrets = {"api_key": API_KEY, "secret": SECRET, "token": TOKEN, "client": attestation.CLIENT,
+                        "key": self.attestation_key.pem}
+        for name, value in self.secrets.items():
             self.run("secret", "set", f"bench/{name}", input=value)
 
     def route(self, connector, kind):
