@@ -1,7 +1,8 @@
 import Bytes
 public import Crypto
+import Synchronization
 
-/// An access token as a token endpoint gave it, with what came along. It never changes; a new one is another `Token`.
+/// An access token as a token endpoint gave it, with what came along. What it is never changes; a new one is another `Token`.
 public final class Token: Sendable {
   /// Counts the tokens of a route and subject.
   public let generation: Int64
@@ -14,6 +15,13 @@ public final class Token: Sendable {
   /// nil as well when there is no refresh token.
   public let refreshExpiresAt: Int64?
   public let names: [String]
+
+  private let revoked = Atomic(false)
+
+  /// An upstream has said that it is over for good: all loops know that before whoever asked does.
+  public var isRevoked: Bool { revoked.load(ordering: .acquiring) }
+
+  public func revoke() { revoked.store(true, ordering: .releasing) }
 
   /// Every token's first two fields.
   static let standardNames = ["access_token", "refresh_token"]

@@ -161,6 +161,8 @@ public final class Loop {
           conversation.waited(Clock.microseconds() - start, awake: true)
           return ready
         }
+        // Whoever can run on this core goes first: the keeper, another loop, the very program that is waited for.
+        sched_yield()
       } while Clock.microseconds() - start < Conversation.longest
     }
     let ready = unsafe poll(events, timeout)

@@ -76,7 +76,7 @@ final class TokenShelf {
   /// - Parameter refused: a generation that the upstream has refused this request with; 0: none.
   func token(for subject: String, refused: Int64, now: UInt64) -> Token? {
     let slot = self[subject]
-    guard let token = slot.token, token.generation > refused, now < slot.deadline,
+    guard let token = slot.token, token.generation > refused, now < slot.deadline, !token.isRevoked,
       token.expiresAt ?? .max > Clock.wallMilliseconds() / 1000
     else { return nil }
     if now >= slot.nextReport {
@@ -105,7 +105,8 @@ final class TokenShelf {
   func reject(_ generation: Int64, for subject: String, finally: Bool, now: UInt64) -> Bool {
     var slot = self[subject]
     // Others saw it before, and a new one is here or on its way.
-    guard slot.token?.generation == generation else { return true }
+    guard let token = slot.token, token.generation == generation else { return true }
+    if finally { token.revoke() }
     guard finally || now >= slot.nextReplacement else { return false }
     slot.token = nil
     slot.nextReplacement = now + TokenShelf.replacementInterval
