@@ -72,7 +72,9 @@ struct ChunkReader: Sendable {
       switch byte {
       case 0x0D: step = .sizeEnd
       case 0x3B: try beginExtension()
-      case 0x20, 0x09: step = .sizeSpace
+      case 0x20, 0x09:
+        try countExtension()
+        step = .sizeSpace
       default: throw .badChunkSize
       }
     case .sizeSpace:  // BWS, only ever before an extension
