@@ -1,5 +1,6 @@
 """The machine: which cores there are, what a process has used of them, and what it is that was measured on."""
 
+import contextlib
 import ctypes
 import os
 import pathlib
@@ -10,7 +11,7 @@ import subprocess
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
-BIN = os.environ.get("CHATELAINE_BIN") or str(TOP / ".build/release/chatelaine")
+BIN = os.path.abspath(os.environ.get("CHATELAINE_BIN") or TOP / ".build/release/chatelaine")
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -37,6 +38,17 @@ def pinned(cores):
         LIBC.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
     return settle
+
+
+@contextlib.contextmanager
+def crowd(cores):
+    """Has a process that never sleeps on `cores` meanwhile."""
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"], preexec_fn=pinned(cores))
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 def prepare():
