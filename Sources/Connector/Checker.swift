@@ -165,6 +165,7 @@ struct Checker {
   }
 
   private mutating func compileHeader(_ field: Expression.Word, _ range: Range<Int>) -> Int? {
+    // Text, as all of a connector is while it is read; no request comes by here.
     let name = field.text.lowercased()
     if name == "host" { return fail("the Host header is the upstream's", range, "write host") }
     if scope.setHeaders.contains(name) {
@@ -292,6 +293,7 @@ struct Checker {
   }
 
   private mutating func compilePath(_ function: Function, _ children: [Int], _ arguments: [Expression]) -> Int? {
+    // Once a load, and part of the connector's text: a path is no secret. Requests walk the compiled one.
     let written = String(decoding: program.literal(program.nodes[children[1]]), as: UTF8.self)
     guard let path = JSONPath(written) else {
       return fail("not a path", arguments[1].range, "write names and array indexes with dots: 'data.items.0.id'")

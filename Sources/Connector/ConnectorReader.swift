@@ -171,7 +171,7 @@ struct ConnectorReader {
     }
   }
 
-  /// The headers that will be set cannot be read, wherever an expression stands: so they are collected first.
+  /// The headers that will be set cannot be read, wherever an expression stands: so they are collected first. Once a load.
   mutating func declareTargets(_ set: JSONValue?) {
     for member in set?["headers"]?.members ?? [] {
       checker.scope.setHeaders.insert(ConnectorReader.target(member.key).name.lowercased())
@@ -211,6 +211,7 @@ struct ConnectorReader {
     let node = checker.compile(text)
     report(in: value)
     for literal in checker.program.nodes[before...] where literal.operation == .literal {
+      // It is in the file's text anyhow: what looks like a secret there is refused, and masked in the message.
       refuseSecret(String(decoding: checker.program.literal(literal), as: UTF8.self), at: value)
     }
     return node

@@ -127,7 +127,7 @@ extension Signer {
     .missing(needed: described(node), target: target)
   }
 
-  /// What a node is, for messages: never what is in it.
+  /// What a node is, for messages: never what is in it, but for a literal, which the connector's file shows anyhow.
   func described(_ node: Int) -> String {
     let found = program.nodes[node]
     return switch found.operation {
